@@ -205,8 +205,8 @@ static bool known_applies(const struct shadow_walk *w, const struct shadow_fault
 
 /*
  * Return true if the entries of @w above level 1 still have their recorded values. Then *@entry is
- * the value of the entry at level 1, which is at address @leaf in the VMM. The loop uses no array
- * indices, because a sanitizer would insert calls (see note_holds()).
+ * the value of the entry at level 1, which is at address @leaf in the VMM. As in note_holds(), the
+ * loop uses no array indices, because a sanitizer would insert calls that check them.
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)

@@ -238,12 +238,12 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 				struct walk_fault *fault, struct okvm_note *note);
 
 /**
- * okvm_mmu_noted() - check that a recorded walk is still valid, and read 16 bytes where it leads to
+ * okvm_mmu_noted() - check that a recorded walk is still valid, and read 16 bytes at its result
  * @cr3: the vCPU's current CR3
  * @bytes: output: the 16 bytes, which must be in one page
  *
- * The caller uses the record only for the linear address and the kind of access with which it was
- * made. The caller holds vm->srcu. The function does not wait for a page that is swapped out.
+ * The caller must use the record only for the linear address and the kind of access of the recorded
+ * walk. The caller holds vm->srcu. The function does not wait for a page that is swapped out.
  * Return: false if a new walk might lead to another address, or if memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);

@@ -492,8 +492,8 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 /*
  * Write-protect frames @i to @to - 1 of block @b, whose number is @nr. Drop the leaves of large
  * pages, so that dirty logging sees writes to each 4 KiB page. The caller of shadow_write_protect()
- * flushes at the end. If the lock is dropped before, the block is stale, so rmap_protect() tells
- * its callers to flush.
+ * flushes at the end. If the lock is dropped before that, the block is stale, so rmap_protect()
+ * tells its callers to flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

@@ -6,7 +6,7 @@
  * Shadow paging guarantees to the guest: an access uses only a translation that a real CPU's TLB
  * could hold. That is one that the guest's tables contain, or have contained since the guest last
  * flushed the address. Shadow paging guarantees to the host: when an MMU notifier or a write
- * protection returns, no shadow entry and no TLB allows the accesses that it had to prevent.
+ * protection returns, no shadow entry and no TLB allows an access that the host has now forbidden.
  *
  * Tables: a shadow table corresponds to one page table of the guest, or to a part of one (role.h).
  * A shadow table is looked up by its role and the guest's frame. A *direct* table has no guest
@@ -30,7 +30,7 @@
  * the shadow entries stay, like entries of a TLB. When the guest flushes, each shadow entry is
  * compared with the guest's entry (shadow_sync.c). A guest that makes an entry present need not
  * flush: the shadow entry is empty, and a page fault fills it. Addresses also become present when
- * an out-of-sync table gets one more parent, so the table is compared before.
+ * an out-of-sync table gets one more parent, so the table is compared before that.
  *
  * Staleness: a shadow entry may be dropped, or lose rights, without a flush if the guest itself has
  * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more.
@@ -776,7 +776,7 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  *
  * Shadow tables for guest entries of @size bytes stay correct when such a bit is set. But the guest
  * may use the page also as a table with entries of the other size, where the bit has another
- * meaning. Only then, shadow tables are updated as after a write of the guest. Context: no lock.
+ * meaning. Only in this case, the function does the same as shadow_wrote(). Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

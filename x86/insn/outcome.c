@@ -188,10 +188,9 @@ static int emul_given_up(struct okvm_emulation *e)
 }
 
 /*
- * The emulation has failed. If it was only given up, or if the CPU can execute the instruction,
- * return to the run loop. Otherwise the instruction cannot be executed: queue #UD, and at CPL 0
- * also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD, and exit to
- * userspace at any CPL.
+ * The emulation has failed. If it was only given up, it continues later. If the CPU can execute the
+ * instruction, let the CPU do so. Otherwise queue #UD, and at CPL 0 also exit to userspace. With
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD, and exit to userspace at any CPL.
  */
 static int emul_failed(struct okvm_emulation *e)
 {

@@ -307,7 +307,7 @@ static void apf_work_fn(struct work_struct *work)
 	struct mm_struct *mm = w->mm;
 	bool taken;
 
-	/* Ignore an error: the guest repeats the access, which then fails without an item. */
+	/* Ignore an error: when the guest repeats the access, okvm gets the error again. */
 	okvm_fault_in_remote(mm, w->hva, w->write);
 	trace_kvm_async_pf_completed(w->hva, w->gfn << PAGE_SHIFT);
 	spin_lock(&apf->lock);

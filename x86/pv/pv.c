@@ -42,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* As in upstream, stop writing kvmclock, steal time, tokens and EOI flags to guest memory. */
+	/* As in upstream, a reset ends okvm's writes to the paravirtual records in guest memory. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;

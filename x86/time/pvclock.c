@@ -115,7 +115,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise its time is kept. */
+/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise its time stays as is. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;

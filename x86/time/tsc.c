@@ -186,7 +186,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
 		synchronize(vcpu, tsc, true);
 		return;
 	}
-	/* WRMSR adds the same value to TSC and TSC_ADJUST (SDM "Time-Stamp Counter Adjustment"). */
+	/* A write to the TSC also changes TSC_ADJUST (SDM "Time-Stamp Counter Adjustment"). */
 	by = offset_for(vcpu, tsc) - vcpu->arch->tsc_offset;
 	vcpu->arch->tsc_adjust += by;
 	move_offset(vcpu, by);
@@ -231,7 +231,7 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* No later TSC write may be compared with one before the suspend: no vCPU has 0 kHz. */
+	/* Do not compare TSC writes with one before the suspend: with 0, means_sync() is false. */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)

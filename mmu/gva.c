@@ -194,8 +194,9 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * @w is an earlier walk in the same 2 MiB as f->gva. Return true if CR3, the slots' generation and
- * the paging mode are still the same, so that a walk for f->gva reads the same upper entries.
+ * @w is an earlier walk for an address in the same 2 MiB as f->gva. Return true if CR3, the slots'
+ * generation and the paging mode are as they were then: a walk for f->gva then reads entries at the
+ * same addresses, unless the guest has changed an entry above level 1.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {

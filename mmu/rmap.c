@@ -130,13 +130,13 @@ void blocks_free(struct shadow_vm *sh)
 
 /* ---- chains ---- */
 
-/* Return the link with number @nr, whose table must have links. */
+/* Return the link of the entry with number @nr, whose table must have an array of links. */
 static struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
 {
 	return &link_table(sh, nr)->link[nr & (SHADOW_ENTRIES - 1)];
 }
 
-/* If @t has no links, give it the vCPU's spare array. Return: false if the vCPU has none */
+/* If @t has no array of links, give it a spare one of the vCPU. Return: false if there is none */
 static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 {
 	struct shadow_link *old = NULL;
@@ -305,7 +305,7 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear the accessed bit in all leaves of the chain that begins with link @nr. Caller holds
+ * Clear the accessed bit in all leaves of the chain that begins with entry @nr. Caller holds
  * block->lock. Return: true if a leaf had the bit
  */
 static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
@@ -318,8 +318,8 @@ static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
 }
 
 /*
- * Write-protect all leaves of the chain that begins with link @nr, and increment *@n for each of
- * the leaves. Return: true if a leaf was writable
+ * Write-protect all leaves of the chain that begins with entry @nr, and add their number to *@n.
+ * Return: true if a leaf was writable
  */
 static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
 {

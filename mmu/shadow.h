@@ -50,7 +50,7 @@
  * other has written.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
- * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
+ * long. A chain of SHADOW_CHAIN entries is emptied before one more is added. If SHADOW_SAME tables
  * shadow one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
  *
  * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
@@ -776,7 +776,7 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
  *
  * Shadow tables for guest entries of @size bytes stay correct when such a bit is set. But the guest
  * may use the page also as a table with entries of the other size, where the bit has another
- * meaning. Only in this case, the function does the same as shadow_wrote(). Context: no lock.
+ * meaning. Only in this case, the shadow tables are updated, by shadow_wrote(). Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

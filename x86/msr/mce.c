@@ -71,9 +71,8 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Return true if @val is legal for bank register @msr. CTL: @val must be 0, or all bits must be 1,
- * except bits 0 and 10, which may have any value. STATUS: if HWCR.McStatusWrEn is 0, the guest may
- * only write 0.
+ * Return true if @val is legal for bank register @msr. CTL: either 0, or all bits are 1 (but bits 0
+ * and 10 may have any value). STATUS: if HWCR.McStatusWrEn is 0, the guest may only write 0.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {

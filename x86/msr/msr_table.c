@@ -119,7 +119,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_KERNEL_GS_BASE), ROW(KERNEL_GS_BASE, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
 	{ ONE(MSR_AMD64_TSC_RATIO), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
-	  .value = BIT_ULL(32) },	/* 1.0 */
+	  .value = BIT_ULL(32) },	/* ratio 1.0 */
 	/* AMD's MSRs: kernels may probe them on any CPU. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */

@@ -276,7 +276,7 @@ void okvm_arch_slots_changed(struct okvm_vm *vm)
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
-	/* Pairs with write_record_or_wait(). */
+	/* Read clock_late after the slots have changed: pairs with write_record_or_wait(). */
 	smp_mb();
 	okvm_for_each_vcpu(i, vcpu, vm)
 		if (READ_ONCE(vcpu->arch->pv->clock_late))

@@ -16,16 +16,16 @@
 #include "mmu/internal.h"
 #include "mmu/needs.h"
 
-/* Is @gfn in @slot? If @gfn is below @slot, the unsigned difference wraps to a huge number. */
+/* Return true if @gfn is in @slot. Below the slot, the unsigned difference is a huge number. */
 static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 {
 	return slot && gfn - slot->base < slot->npages;
 }
 
 /*
- * Find the slot of @gfn for fault_slot() if it is not the slot found last. Two slots are cached,
- * because a guest's page tables and its data are often in different slots. A frame in no slot
- * leaves the cache unchanged.
+ * Return the slot of @gfn, or NULL; mv->slot[0], the slot found last, does not contain @gfn. Two
+ * slots are cached in mv->slot[], because a guest's page tables and its data are often in different
+ * slots. If no slot contains @gfn, the cache stays unchanged.
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
@@ -72,10 +72,9 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Caller
- * holds mmu->lock. When a slot is added at f->gfn, the slots' generation changes first, and the
- * frame is zapped after that. So either the generation is not f->gen here, or the zap removes what
- * the caller maps there.
+ * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Return
+ * false if the slots' generation is not f->gen any more: a slot may contain f->gfn now. A slot that
+ * is added later does no harm: okvm then zaps the frame, under mmu->lock. Caller holds mmu->lock.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {
@@ -268,8 +267,8 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Give a leaf back the rights that aging or dirty logging has taken. Under vm->srcu.
- * Return: true if hardware allows the access afterwards
+ * Give a leaf, whose value is @old, back the rights that aging or dirty logging has taken. Under
+ * vm->srcu. Return: true if hardware now allows the access (@need); false if nothing was changed
  */
 static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old, int level,
 			 u8 need)
@@ -351,8 +350,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * Execute KVM_PRE_FAULT_MEMORY: map a range, and change the range in the argument to the rest that
- * is not mapped. If an error occurs after a part of the range was mapped, return 0.
+ * Execute KVM_PRE_FAULT_MEMORY: map a range, and set the range in the argument to the part that is
+ * not mapped yet. If an error occurs after a part of the range was mapped, return 0.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

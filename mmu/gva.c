@@ -14,8 +14,9 @@ static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_US
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 /*
- * Record one entry that the walk has read. note_finish() discards the record in two cases: the
- * entries have 4 bytes; or there are more than OKVM_NOTE_LEVELS, because the walk was repeated.
+ * Record one entry that the walk has read. An entry of 4 bytes cannot be recorded. A walk that was
+ * repeated may have read more than OKVM_NOTE_LEVELS entries. In both cases note_finish() discards
+ * the record.
  */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
@@ -193,8 +194,9 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * @w is a kept walk in the 2 MiB of f->gva. Return true if @w has the same CR3, slots' generation
- * and paging mode as @f: a walk for f->gva may then begin with the entries in @w.
+ * @w is an earlier walk for an address in the same 2 MiB as f->gva. Return true if CR3, the slots'
+ * generation and the paging mode are as they were then: a walk for f->gva then reads entries at the
+ * same addresses, unless the guest has changed an entry above level 1.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -203,9 +205,9 @@ static bool known_applies(const struct shadow_walk *w, const struct shadow_fault
 }
 
 /*
- * Return true if the entries of @w above level 1 still have their recorded values. Read the entry
- * at level 1, at address @leaf in the VMM, into *@entry. The loop uses no array indices:
- * note_holds() gives the reason.
+ * Return true if the entries of @w above level 1 still have their recorded values. Then *@entry is
+ * the value of the entry at level 1, which is at address @leaf in the VMM. As in note_holds(), the
+ * loop uses no array indices, because a sanitizer would insert calls that check them.
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)
@@ -230,7 +232,7 @@ failed:
 	return false;
 }
 
-/* Set f->path from the path of @w, so that a walk has only entry @i at level 1 left to read. */
+/* Copy the levels above 1 of the path of @w to f->path. At level 1, set the address of entry @i. */
 static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;
@@ -250,8 +252,9 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 }
 
 /*
- * Walk for @f with the entries above level 1 that @w has kept: read them again, compare them, and
- * read only the entry at level 1 anew. Return: enum walk_verdict; WALK_AGAIN if @w cannot be used
+ * Walk the guest's tables for @f with the help of @w, an earlier walk in the same 2 MiB. If the
+ * entries above level 1 have not changed, only the entry at level 1 is examined. Return: enum
+ * walk_verdict; WALK_AGAIN if @w is of no help
  */
 static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
 			       const struct walk_regs *regs, struct walk_fault *fault)
@@ -281,7 +284,8 @@ static void known_rights(struct shadow_walk *w)
 
 /*
  * Keep the walk of @f, which has come to level 1, in @w for later walks in the same 2 MiB of linear
- * addresses. Keep it only if the previous call with this @w was for the same 2 MiB.
+ * addresses. Do so only if the previous call with this @w was for the same 2 MiB; otherwise only
+ * record the 2 MiB in w->seen.
  */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -451,8 +455,8 @@ static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2
 	u64 val;
 
 	/*
-	 * Check only note->hva. The addresses in note->at[], of page-table entries, need no check:
-	 * they were computed from memory slots, whose addresses are user addresses.
+	 * This checks only note->hva. The addresses of the page-table entries in note->at[] need no
+	 * check: they were computed from memory slots, whose addresses are user addresses.
 	 */
 	if (!user_read_access_begin(code, 16))
 		return false;

@@ -152,8 +152,8 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 			return 0;
 	}
 	/*
-	 * In KVM_RUN, kicks must end the wait: okvm_vcpu_wait_begin() arranges this.
-	 * KVM_PRE_FAULT_MEMORY (f->prefault) does not need it.
+	 * In KVM_RUN, a kick must end the wait for the page: okvm_vcpu_wait_begin() arranges this.
+	 * In KVM_PRE_FAULT_MEMORY (f->prefault), only a signal ends the wait.
 	 */
 	if (f->prefault)
 		return hostmem_wait(f, page);
@@ -213,9 +213,9 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 
 	/*
 	 * With IRQs off, the host's tables are not freed. Read each entry only once, because it may
-	 * change between two reads. The level may be out of date when the caller uses it. Therefore
-	 * a fault checks notifier_stale(). tdp_collapse() only drops entries, which later faults
-	 * make again.
+	 * change between two reads. The level may be out of date when the caller uses it. This does
+	 * no harm: a fault then checks notifier_stale(), and tdp_collapse() only drops entries,
+	 * which later faults make again.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

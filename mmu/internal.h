@@ -32,7 +32,7 @@
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
  * @dead: the VM or the VMM's address space ends: map nothing any more; under @lock
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
- * @nx_node, @nx_work: node in nx.c's list of VMs; the delayed work that does the recovery
+ * @nx_node, @nx_work: node in nx.c's list of VMs, and the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
  *	with the lock held for reading; tables are removed with the lock held for writing
@@ -83,7 +83,7 @@ struct okvm_mmu_vm {
  * @mmio_gfn, @mmio_gen: the frame last found to have an MMIO entry; valid while the slots'
  *	generation is @mmio_gen
  * @mode: the guest's paging mode
- * @note: during a walk whose caller wants a record of the entries read: that record; else NULL
+ * @note: the record to which the current walk adds each entry that it reads; NULL: make no record
  * @shadow: the vCPU's state of shadow paging
  */
 struct okvm_mmu_vcpu {
@@ -107,10 +107,10 @@ struct okvm_mmu_vcpu {
  * @pfn, @page: host frame and its struct page (NULL: no reference is held, as for VM_PFNMAP)
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
  * @level: level of the leaf to make, 1..3
- * @nx_level: if this fetch gets a smaller page than another access would: level of that other
- *	access's leaf; else 0
+ * @nx_level: if this fetch gets a 4 KiB page only because huge pages are not executable: level of
+ *	the leaf that another access would get; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
- * @may_defer: the fault need not wait while the host fetches the page: okvm_arch_apf_possible()
+ * @may_defer: result of okvm_arch_apf_possible(): the fault need not wait for the host's page
  */
 struct okvm_fault {
 	struct okvm_vcpu *const vcpu;
@@ -198,7 +198,7 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - is @f for the page set by okvm_mmu_set_hole()? Caller holds mmu->lock */
+/** fault_in_hole() - return true if @f is for the page of okvm_mmu_set_hole(). Under mmu->lock */
 bool fault_in_hole(const struct okvm_fault *f);
 /** fault_level() - return the level of @f's leaf, after hostmem_resolve(). May set @f->nx_level */
 int fault_level(struct okvm_fault *f);
@@ -211,7 +211,8 @@ int hostmem_resolve(struct okvm_fault *f);
 /**
  * hostmem_get_fast() - resolve @f if the host's page is present and writable. Any context
  *
- * Also for a read, it finds only a writable page: the guest's first write then needs no fault.
+ * If the host's page is not writable, the function fails for reads, too: a page that it finds can
+ * be mapped writable at once, so the guest's first write needs no fault.
  * Return: true if the page was found
  */
 bool hostmem_get_fast(struct okvm_fault *f);
@@ -246,10 +247,11 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 }
 
 /**
- * notifier_stale_unlocked() - has the host invalidated @hva since @seq was sampled?
+ * notifier_stale_unlocked() - return true if the host has invalidated @hva since @seq was sampled
  *
- * If the result is true, a fault need not take mmu->lock, for which the host's invalidation may be
- * waiting. A result of false may be out of date at once, unless the caller holds mmu->lock.
+ * If the result is true, a fault can give up without taking mmu->lock. (The host's invalidation may
+ * be waiting for this lock.) If the result is false, and the caller does not hold mmu->lock, the
+ * result may be out of date at once.
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
@@ -262,10 +264,10 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
 }
 
 /**
- * notifier_stale() - has the host invalidated @hva since @seq was sampled? Under mmu->lock
+ * notifier_stale() - return true if the host has invalidated @hva since @seq was sampled
  *
- * If the result is false, the caller may map the page before it drops the lock: an invalidation
- * that begins later waits for the lock and then removes the mapping.
+ * Caller holds mmu->lock. If the result is false, the caller may map the page before it drops the
+ * lock: an invalidation that begins later waits for the lock and then removes the mapping.
  */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
@@ -274,9 +276,10 @@ static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hv
 }
 
 /**
- * slot_holds_page() - does @slot contain the whole page at @level around @gfn?
+ * slot_holds_page() - return true if a leaf at @level can map the page around @gfn
  *
- * The page must also be aligned in the host's address space, so that the host can map it as large.
+ * @slot must contain the whole page. The page must also be aligned in the VMM's address space,
+ * because otherwise the host cannot map it by one entry.
  */
 static inline bool slot_holds_page(const struct okvm_memslot *slot, gfn_t gfn, int level)
 {

@@ -88,7 +88,7 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_mmio_cached() - has @gpa an MMIO entry of the current generation of memory slots?
+ * okvm_mmu_mmio_cached() - return true if @gpa has an MMIO entry of the slots' current generation
  * Context: any
  */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
@@ -194,10 +194,10 @@ extern const struct okvm_ioctl okvm_mmu_ioctls[];
 int okvm_mmu_load(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_mmu_restored() - zap all shadow tables: userspace has set control registers. May sleep
+ * okvm_mmu_restored() - zap all shadow tables after userspace has set control registers. May sleep
  *
- * Before it set them, userspace may have restored guest memory from a snapshot. Shadow paging does
- * not see that userspace's writes change the guest's page tables.
+ * Userspace sets them when it restores a snapshot, and may have restored guest memory before.
+ * Shadow paging does not see that userspace's writes change the guest's page tables.
  */
 void okvm_mmu_restored(struct okvm_vcpu *vcpu);
 
@@ -238,12 +238,13 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 				struct walk_fault *fault, struct okvm_note *note);
 
 /**
- * okvm_mmu_noted() - read 16 bytes at the address that a recorded walk led to, if it still does
+ * okvm_mmu_noted() - check that a recorded walk is still valid, and read 16 bytes at its result
  * @cr3: the vCPU's current CR3
+ * @bytes: output: the 16 bytes, which must be in one page
  *
- * The caller needs the same linear address and kind of access as when the walk was recorded, and
- * knows that the 16 bytes are in one page. The caller holds vm->srcu; the function may sleep.
- * Return: false if the walk would go differently, or memory cannot be read
+ * The caller must use the record only for the linear address and the kind of access of the recorded
+ * walk. The caller holds vm->srcu. The function does not wait for a page that is swapped out.
+ * Return: false if a new walk might lead to another address, or if memory cannot be read
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
 
@@ -263,7 +264,7 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
 
 /**
  * okvm_mmu_exempt_nx() - KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: map huge pages executable in this VM
- * Return: 0, or -EINVAL after the first vCPU. Under vm->lock.
+ * Return: 0, or -EINVAL if the VM already has a vCPU. Under vm->lock.
  */
 int okvm_mmu_exempt_nx(struct okvm_vm *vm);
 

@@ -118,7 +118,7 @@ struct mmu_policy {
 	void (*zap_end)(struct mmu_zap *z);
 	/* Remove all MMIO entries, because the generations in them are going to wrap. */
 	void (*zap_mmio)(struct okvm_mmu_vm *mmu);
-	/* Was any frame accessed? With @clear, clear the accessed state. The caller flushes. */
+	/* Return true if any frame was accessed. With @clear, clear this. The caller flushes. */
 	bool (*age)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
 	/* Write-protect frames, so that the next write is logged. The caller flushes. */
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);

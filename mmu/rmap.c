@@ -2,11 +2,11 @@
 /*
  * The reverse map of shadow paging: find the leaves that map a frame of the guest. See shadow.h.
  *
- * Upstream has an array in each memory slot, with one word per frame and level, and lists of
- * pointer blocks for frames that are mapped more than once. In okvm the word is in the frame's
- * struct shadow_block. The list consists of links in arrays, one array per shadow table
- * (table->link). A page fault allocates the array if the table needs one; no leaf needs an
- * allocation of its own.
+ * Upstream has an array in each memory slot, with one word per frame and level. If a frame is
+ * mapped more than once, this word points to a list of blocks of pointers. In okvm the word is in
+ * the frame's struct shadow_block. If a frame is mapped more than once, its leaves are linked with
+ * each other: each shadow table has an array of links (table->link), which a page fault allocates
+ * when the table first needs one. So no leaf needs an allocation of its own.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -77,8 +77,8 @@ bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp)
 }
 
 /*
- * Return true if a leaf (with @write: a writable leaf) of the block was dropped or write-protected
- * since the last flush of the VM, so that TLBs may still hold the old leaf.
+ * Return true if TLBs may hold an old leaf of the block, because a leaf was dropped or
+ * write-protected since the VM's last flush. With @write, consider only leaves that were writable.
  */
 static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b, bool write)
 {
@@ -86,8 +86,8 @@ static bool block_stale(const struct shadow_vm *sh, const struct shadow_block *b
 }
 
 /*
- * RCU callback: free a removed struct shadow_block. A block_make_rmap() that had found the block
- * before its removal has finished by now, so b->rmap does not change any more.
+ * RCU callback: free a removed struct shadow_block. b->rmap does not change any more: only
+ * block_make_rmap() sets it, in an RCU section, and all sections that found the block have ended.
  */
 static void block_free(struct rcu_head *head)
 {
@@ -130,13 +130,13 @@ void blocks_free(struct shadow_vm *sh)
 
 /* ---- chains ---- */
 
-/* Return the link with number @nr, whose table must have links. */
+/* Return the link of the entry with number @nr, whose table must have an array of links. */
 static struct shadow_link *link_at(struct shadow_vm *sh, u32 nr)
 {
 	return &link_table(sh, nr)->link[nr & (SHADOW_ENTRIES - 1)];
 }
 
-/* If @t has no links, give it the vCPU's spare array. Return: false if the vCPU has none */
+/* If @t has no array of links, give it a spare one of the vCPU. Return: false if there is none */
 static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 {
 	struct shadow_link *old = NULL;
@@ -152,11 +152,10 @@ static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 }
 
 /*
- * Return true if an entry of @t may be added to the chain that begins with entry @head: if the
- * chain is empty, or if @t and the table of @head have arrays of links. If one of the tables has no
- * array, give it a spare array of the vCPU. If the vCPU lacks spare arrays, return false:
- * shadow_page_fault() then allocates some before it takes mmu->lock for writing. A table keeps its
- * array, so a fault is not retried without end.
+ * Prepare to add an entry of @t to the chain that begins with entry @head. If the chain is not
+ * empty, @t and the table of @head need arrays of links: give them spare arrays of the vCPU. Return
+ * false if the vCPU lacks spare arrays. shadow_page_fault() then allocates some, and tries again.
+ * A table keeps its array, so it needs no array in the next try.
  */
 static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
 {
@@ -268,7 +267,7 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Another vCPU may upgrade the leaf too: entry and what[] must change together. */
+	/* Another vCPU may upgrade the leaf, too: change entry and what[] under one lock. */
 	spin_lock(&b->lock);
 	done = try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -306,7 +305,7 @@ static bool leaf_clear(u64 *entry, u64 bits)
 }
 
 /*
- * Clear the accessed bit in all leaves of the chain that begins with link @nr. Caller holds
+ * Clear the accessed bit in all leaves of the chain that begins with entry @nr. Caller holds
  * block->lock. Return: true if a leaf had the bit
  */
 static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
@@ -319,8 +318,8 @@ static bool chain_clear_accessed(struct shadow_vm *sh, u32 nr)
 }
 
 /*
- * Write-protect all leaves of the chain that begins with link @nr, and increment *@n for each of
- * the leaves. Return: true if a leaf was writable
+ * Write-protect all leaves of the chain that begins with entry @nr, and add their number to *@n.
+ * Return: true if a leaf was writable
  */
 static bool chain_protect(struct shadow_vm *sh, u32 nr, unsigned int *n)
 {
@@ -407,7 +406,10 @@ static unsigned int zap_frame(struct mmu_zap *z, struct shadow_block *b, gfn_t g
 	return leaves + tables * SHADOW_ENTRIES;
 }
 
-/* Zap frames @i to @to - 1 of block @nr, now @b. Find the block anew when the lock was dropped. */
+/*
+ * Zap frames @i to @to - 1 of block @b, whose number is @nr. Whenever the lock was dropped, look
+ * the block up again by its number, because it may have been freed.
+ */
 static void zap_block(struct mmu_zap *z, struct shadow_block *b, unsigned long nr, unsigned int i,
 		      unsigned int to)
 {
@@ -437,7 +439,10 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 	unsigned int i, to;
 
 	lockdep_assert_held_write(&z->mmu->lock);
-	/* If all frames leave, also zap direct tables: only shadow_zap_all() finds them. */
+	/*
+	 * If all frames may cease to be guest memory, zap direct tables, too. They are not found by
+	 * frame, so zap all tables.
+	 */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
 	for_each_block(b, nr, z->mmu->shadow, start, end) {
@@ -485,10 +490,10 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 }
 
 /*
- * Write-protect frames @i to @to - 1 of block @nr. A large page is dropped, so that dirty logging
- * sees writes to each 4 KiB page. mmu->lock may be dropped without a flush: the block is stale, so
- * rmap_protect() tells later callers to flush. The caller of shadow_write_protect() flushes at the
- * end.
+ * Write-protect frames @i to @to - 1 of block @b, whose number is @nr. Drop the leaves of large
+ * pages, so that dirty logging sees writes to each 4 KiB page. The caller of shadow_write_protect()
+ * flushes at the end. If the lock is dropped before that, the block is stale, so rmap_protect()
+ * tells its callers to flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

@@ -5,13 +5,13 @@
  *
  * A shadow table is reused only if the frame *and the whole role* match. If the role lacked a bit,
  * one table would be used for two purposes (CVE-2021-38198, CVE-2026-53359). Therefore the role
- * contains the whole paging mode by which the walker judges an entry (role_mode() extracts it), and
- * the access that the guest's upper entries allow.
+ * contains the access that the guest's upper entries allow, and the whole paging mode, on which the
+ * meaning of a guest's entry depends (role_mode() extracts it).
  *
  *  bits    name          meaning
  *   2:0    level         1 (maps 4 KiB pages) to 5
  *   5:3    mode          levels of the guest's paging: 0 off, 2 (4-byte entries), 3 PAE, 4, 5
- *   7:6    quadrant      mode 2: part of the guest's table: which half (level 1), quarter (level 2)
+ *   7:6    quadrant      mode 2: which half (level 1) or quarter (level 2) of the guest's table
  *  10:8    access        what all guest entries above the table allow (enum shadow_access)
  *    11    direct        no guest table: maps consecutive frames, beginning at the table's gfn
  *    12    nx            EFER.NXE

@@ -204,9 +204,9 @@ static bool drop_entry(struct shadow_vm *sh, struct shadow_table *t, unsigned in
 		return false;
 	}
 	/*
-	 * TLBs may hold many small translations of the guest's large page. One INVLPG of the guest
-	 * must flush all of them, but an INVLPG of the CPU flushes only one. So let the guest's
-	 * next INVLPG flush everything.
+	 * The entry may be for a large page of the guest. TLBs may hold many small translations of
+	 * this page. One INVLPG of the guest must flush all of them, but an INVLPG of the CPU
+	 * flushes only one. So let the guest's next INVLPG flush everything.
 	 */
 	if (level > 1 || table_is_direct(t))
 		WRITE_ONCE(sh->wide, true);
@@ -240,7 +240,7 @@ static struct shadow_table *table_find(struct shadow_vm *sh, gfn_t gfn, u32 role
 	return NULL;
 }
 
-/* Count a new shadow table of @gfn and write-protect @gfn: okvm sees each write from now on. */
+/* Count a new shadow table of @gfn, and write-protect @gfn, so that okvm sees each write to it. */
 static void table_protect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
@@ -317,8 +317,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	if (!t)
 		return table_make(vcpu, gfn, role);
 	/*
-	 * The caller gives @t a new parent. The guest need not flush the addresses that become
-	 * present through this parent, so synchronize @t and the tables below @t here.
+	 * The caller gives @t a new parent. Addresses become present through this parent, so the
+	 * guest need not flush them. Therefore synchronize @t and the tables below @t here.
 	 */
 	sync_below(vcpu, t);
 	return t;
@@ -327,8 +327,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 /* ---- zapping ---- */
 
 /*
- * Return true if a table shadows @gfn. Do not count the tables: when all tables of a frame are
- * removed, this function is called once per table.
+ * Return true if a table shadows @gfn. This function does not count the tables, because that would
+ * take long: when all tables of a frame are removed, it is called once per table.
  */
 static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -485,8 +485,9 @@ bool shadow_zap_yield(struct mmu_zap *z, unsigned int work)
 #define RECLAIM_LOOKS	4096
 
 /*
- * Zap up to @n tables, the oldest first. Skip roots. Skip also, once, a table that was used since
- * the last call. Return: the number of zapped tables
+ * Zap up to @n tables from the beginning of sh->tables. A root, and a table that was used since
+ * this function last looked at it, are moved to the end of the list instead. Return: the number of
+ * zapped tables
  */
 static unsigned long shadow_reclaim(struct mmu_zap *z, unsigned long n)
 {
@@ -588,9 +589,9 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 
 /*
  * Zap the tables that exist now. Do not zap tables that vCPUs make while mmu->lock is dropped: the
- * loop might not end. Move the tables to the list sh->condemned, which several calls may share. The
- * list begins with the oldest tables, so each call ends at the first table that is newer than the
- * call.
+ * loop might not end. Therefore move the existing tables to the list sh->condemned. While the lock
+ * is dropped, another call may append newer tables to this list. The oldest tables come first, so
+ * the loop ends at the first table that is newer than this call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -672,7 +673,7 @@ static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* Return how many tables in use the shrinker may take: all but roots and SHADOW_MIN_TABLES more. */
+/* Return how many tables in use the shrinker may take: it leaves roots and SHADOW_MIN_TABLES. */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
@@ -681,15 +682,15 @@ static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 	return nr > keep ? nr - keep : 0;
 }
 
-/* Return how many tables the shrinker may take from @sh, with those in the pool. */
+/* Return how many tables the shrinker may take from @sh, including those in the pool. */
 static unsigned long shrinkable(const struct shadow_vm *sh)
 {
 	return shadow_spare_tables(sh) + READ_ONCE(sh->nr_pool);
 }
 
 /*
- * Count the tables that the shrinker may take. Reclaim must not wait for the mutex: if another
- * thread holds it, return the last count.
+ * Count the tables that the shrinker may take. Memory reclaim must not wait for the mutex: if
+ * another thread holds the mutex, return the count of the last call.
  */
 static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 {
@@ -707,8 +708,8 @@ static unsigned long shrink_count(struct shrinker *s, struct shrink_control *sc)
 }
 
 /*
- * Zap up to @nr tables of one VM, and empty its pool. Return: the number of tables, 0 also if
- * mmu->lock is taken
+ * Zap up to @nr tables of one VM, and empty its pool. Return: the number of tables freed; 0 also if
+ * another thread holds mmu->lock
  */
 static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 {
@@ -729,8 +730,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 
 /*
  * Free tables for the shrinker. Each call takes tables from one VM and moves that VM to the end of
- * the list. The list may contain VMs for which okvm_mmu_vm_release() was called: all tables of such
- * a VM are in its pool, even if its vCPUs still exist.
+ * shadow_vms. A VM may be in this list although okvm_mmu_vm_release() was called for it: all its
+ * tables are then in its pool, even if its vCPUs still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

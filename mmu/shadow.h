@@ -3,10 +3,10 @@
  * Shadow paging: page tables that translate guest-linear to host-physical addresses. okvm builds
  * them from the guest's page tables, one fault at a time. Only mmu/ includes this header.
  *
- * Shadow paging guarantees to the guest: an access uses a translation that a real CPU's TLB could
- * hold: the guest's tables contain the translation, or have contained it since the guest last
+ * Shadow paging guarantees to the guest: an access uses only a translation that a real CPU's TLB
+ * could hold. That is one that the guest's tables contain, or have contained since the guest last
  * flushed the address. Shadow paging guarantees to the host: when an MMU notifier or a write
- * protection returns, no shadow entry and no TLB gives the access that was removed.
+ * protection returns, no shadow entry and no TLB allows an access that the host has now forbidden.
  *
  * Tables: a shadow table corresponds to one page table of the guest, or to a part of one (role.h).
  * A shadow table is looked up by its role and the guest's frame. A *direct* table has no guest
@@ -29,11 +29,11 @@
  * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
  * the shadow entries stay, like entries of a TLB. When the guest flushes, each shadow entry is
  * compared with the guest's entry (shadow_sync.c). A guest that makes an entry present need not
- * flush: the shadow entry is empty, and a page fault fills it. Before an out-of-sync table gets one
- * more parent, the table is compared: the guest need not flush addresses that this parent maps.
+ * flush: the shadow entry is empty, and a page fault fills it. Addresses also become present when
+ * an out-of-sync table gets one more parent, so the table is compared before that.
  *
- * Staleness: a shadow entry may be dropped or reduced without a flush if the guest itself has to
- * flush. Until the guest does so, TLBs may hold translations that are in no shadow entry any more.
+ * Staleness: a shadow entry may be dropped, or lose rights, without a flush if the guest itself has
+ * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more.
  * A block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
  * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
  * always needs a flush. sh->epoch counts flushes of the whole VM. When a leaf of a block is
@@ -45,11 +45,12 @@
  * write-protected, shadow_left() finds the top tables that lead to the entry, and adds their vCPUs
  * to sh->stale. A flush goes to the vCPUs in sh->stale and empties sh->stale. A vCPU that leaves a
  * root removes itself from sh->stale and from the root's top tables. vCPUs load roots without
- * mmu->lock: either shadow_left() sees the vCPU in a top table, or the vCPU sees the change of the
- * entry, because each of the two writes first and then reads.
+ * mmu->lock. But the vCPU first enters itself in the top tables and then reads entries, and another
+ * thread first changes an entry and then calls shadow_left(). So at least one of them sees what the
+ * other has written.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
- * long. A chain with SHADOW_CHAIN links is emptied before one more is added. If SHADOW_SAME tables
+ * long. A chain of SHADOW_CHAIN entries is emptied before one more is added. If SHADOW_SAME tables
  * shadow one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
  *
  * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
@@ -79,29 +80,34 @@
 #define SHADOW_MAX_TABLES	(SHADOW_IDS_PER_CHUNK * SHADOW_CHUNKS - 1)
 #define SHADOW_MIN_TABLES	64
 #define SHADOW_BUCKET_BITS	13
-/* How many new tables one fault may need, at most. */
+/* Maximum number of new tables that one fault needs. */
 #define SHADOW_SPARE		5
-/* How many arrays of links a new chain member may need: for its table and the old head's table. */
+/*
+ * Maximum number of arrays of links that an entry needs to be added to a chain: one for the entry's
+ * table, and one for the table of the entry that has been the chain's head.
+ */
 #define SHADOW_SPARE_LINKS	2
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
- * For how many frames a vCPU counts the user-mode writes: the first FAULT_GIVE_UP writes to a frame
- * zap the frame's shadow tables, later ones do not. A user-mode instruction that wrote to more
- * shadowed frames than this might never make progress. XSAVE with AMX writes to four frames.
+ * Number of frames for which a vCPU counts the writes from user mode. The first FAULT_GIVE_UP
+ * writes to a frame zap the frame's shadow tables, later ones do not. If one instruction wrote to
+ * more frames than are counted, it might zap tables for ever. XSAVE with AMX writes to four frames.
  */
 #define SHADOW_GAVE_UP		8
 #define SHADOW_WALKS		8
 /* The largest page of a shadow leaf is 2 MiB: a 1 GiB page of the guest is mapped by 512 leaves. */
 #define SHADOW_MAX_LEVEL	2
 /*
- * Maximum numbers: links in a chain (SHADOW_CHAIN), shadow tables of one frame (SHADOW_SAME),
- * out-of-sync tables of a VM, all of which one flush by the guest may compare (SHADOW_UNSYNC),
- * freed tables that a VM keeps to use them again (SHADOW_POOL), blocks found without a look-up in
- * the xarray (SHADOW_RECENT). After SHADOW_HOPS steps upwards from a table, assume that every root
- * leads to the table. After SHADOW_CLIMBED steps for one flush, let the flush go to all vCPUs,
- * because mmu->lock is held for writing during the steps. The userspace test defines smaller
- * values.
+ * Maximum numbers; the userspace test defines smaller ones.
+ * SHADOW_CHAIN: entries in a chain
+ * SHADOW_SAME: shadow tables of one frame
+ * SHADOW_UNSYNC: out-of-sync tables of a VM; one flush by the guest may compare all of them
+ * SHADOW_HOPS: steps upwards from a table; after that, assume that every root leads to the table
+ * SHADOW_POOL: freed tables that a VM keeps to use them again
+ * SHADOW_RECENT: blocks that are found without a look-up in the xarray
+ * SHADOW_CLIMBED: steps upwards between two flushes; after that, the flush goes to all vCPUs,
+ * because mmu->lock is held for writing during the steps
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -165,7 +171,7 @@ static inline unsigned int what_depth(u64 what)
  * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
  *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
- * @parents: number of the first link in the chain of entries that point to this table
+ * @parents: number of the first entry in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
  * @vcpus: set of the vCPUs whose current root has this table as a top table; changed without lock
  * @writes: emulated writes to the guest's table since a fault last went through this table
@@ -305,17 +311,19 @@ struct shadow_root {
  * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
  * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
  * @mode, @path, @result: input and result of the walk of the guest's page tables
- * @above: by level, the rights that all guest entries above it grant together (enum shadow_access)
+ * @above: for each level, the rights (enum shadow_access) that the guest's entries above this level
+ *	grant together
  * @leaf: the rights of the shadow leaf to be made, with which @access succeeds
- * @page: the rights that the leaf may give to every kind of access. They differ from @leaf only if
- *	@access is a supervisor's write that only CR0.WP = 0 allows
+ * @page: for a large page of the guest: the rights that its leaves may give to every kind of
+ *	access. They differ from @leaf only if @access is a supervisor's write that the guest's
+ *	entries deny and CR0.WP = 0 allows
  * @level: level of the leaf to be made
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
  * @walked: the fast handler has set all members up to @page; shadow_page_fault() (the slow handler)
  *	may use them for the same exit
- * @missed: hostmem_get_fast() has failed in the fast handler: the slow one need not begin with it
+ * @missed: hostmem_get_fast() has failed in the fast handler: the slow handler need not try it
  * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
  * @gen: if @walked: generation of the slots when the fast handler walked the guest's tables
  * @host: the host's page
@@ -342,9 +350,9 @@ struct shadow_fault {
 
 /**
  * struct shadow_walk - a walk down to level 1 that gva_walk_fast() keeps for later walks
- * @region: number of the 2 MiB of linear addresses, plus 1; 0: no walk is kept
- * @seen: number, plus 1, of the 2 MiB of linear addresses of the last walk that came to level 1.
- *	The next such walk is kept if it is in the same 2 MiB
+ * @region: (address >> 21) + 1 for the linear address of the kept walk; 0: no walk is kept
+ * @seen: (address >> 21) + 1 for the last walk that came to level 1. If the next such walk has the
+ *	same value, it is kept
  * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
  * @at: from the top on, the addresses in the VMM of the entries above level 1
  * @val: the values of these entries
@@ -375,12 +383,12 @@ struct shadow_vcpu {
 	struct {
 		gfn_t gfn;
 		unsigned int times;	/* user-mode writes to the frame, see SHADOW_GAVE_UP */
-	} gave_up[SHADOW_GAVE_UP];	/* the last frames that fault_gives_up() has judged */
+	} gave_up[SHADOW_GAVE_UP];	/* shadowed frames that user mode has written to last */
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
-	u64 told_page;			/* linear page number of the guest's last own #PF */
-	struct shadow_walk walk[SHADOW_WALKS];	/* by the low bits of the region */
+	u64 told_page;			/* linear page number of the last #PF left to the guest */
+	struct shadow_walk walk[SHADOW_WALKS];	/* index: (address >> 21) % SHADOW_WALKS */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -404,9 +412,10 @@ static inline struct shadow_table *table_by_id(struct shadow_vm *sh, u32 id)
 }
 
 /**
- * table_child() - return the table to which entry @i of @t points. The entry must point to one
+ * table_child() - return the table to which entry @i of @t points
  *
- * mmu->lock: read or write. Cheaper than the look-up of the page at the entry's address.
+ * The entry must point to a table. mmu->lock: read or write. The function uses @t->what[i]: this is
+ * faster than to look the table up by its address.
  */
 static inline struct shadow_table *table_child(struct shadow_vm *sh, const struct shadow_table *t,
 					       unsigned int i)
@@ -459,7 +468,7 @@ static inline bool table_is_direct(const struct shadow_table *t)
 
 /**
  * struct shadow_climb - a search for all tables above a table, by the lists of parents
- * @at: by depth, the number of the next parent's entry
+ * @at: for each depth of the search, the number of the next entry to follow in a list of parents
  * @hops: number of tables that climb_next() has returned
  */
 struct shadow_climb {
@@ -562,7 +571,11 @@ bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
  */
 bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_table *t,
 		  unsigned int i, u64 leaf, u64 what);
-/** rmap_trim() - empty the chain for a new leaf of @t for @gfn if it is full. mmu->lock: write */
+/**
+ * rmap_trim() - make room for a leaf of @t that shall map @gfn: if its chain is full, empty it
+ *
+ * mmu->lock: write
+ */
 void rmap_trim(struct shadow_vm *sh, struct shadow_table *t, gfn_t gfn);
 /**
  * rmap_upgrade() - change leaf @i of @t from the value @old to @leaf; both map the same frame
@@ -579,7 +592,7 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
  * Return: true if the caller must flush, because a TLB may still allow writes
  */
 bool rmap_protect(struct shadow_vm *sh, gfn_t gfn);
-/** block_shadowed() - return true if a table shadows @gfn; @b is its block */
+/** block_shadowed() - return true if a table shadows @gfn, which is a frame of block @b */
 static inline bool block_shadowed(const struct shadow_block *b, gfn_t gfn)
 {
 	return test_bit(gfn & (SHADOW_ENTRIES - 1), b->shadowed);
@@ -605,12 +618,12 @@ static inline bool rmap_shadowed(struct shadow_vm *sh, gfn_t gfn)
  * Return: 0 or -ENOMEM
  */
 int shadow_fill_spare(struct okvm_vcpu *vcpu);
-/** shadow_free_table() - free @t, which no CPU walks and no list contains, or a spare table */
+/** shadow_free_table() - free @t, which no CPU walks and no list contains */
 void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
 /**
  * shadow_get() - find or make the shadow table of @gfn and @role, and synchronize it
- * Return: the table; NULL if the struct shadow_block of @gfn is not allocated or @gfn has too many
- *	tables: the caller has to drop the lock and retry. mmu->lock: write
+ * Return: the table. NULL if the struct shadow_block of @gfn is not allocated, or if @gfn has too
+ *	many tables: the caller then has to drop the lock and retry. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
 /** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
@@ -663,11 +676,11 @@ bool shadow_make_room(struct shadow_vm *sh);
 struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
 
 /**
- * shadow_mixed() - is the frame of @gpa shadowed as a table whose entries do not have @size bytes?
+ * shadow_mixed() - return true if a table that shadows @gpa's frame has entries of another size
  * @size: size in bytes of the guest's entry at @gpa
  *
- * The accessed or dirty bit of the entry at @gpa may have another meaning for such a shadow table.
- * mmu->lock: read or write
+ * In a table with entries of another size, the accessed and dirty bits of the entry at @gpa are
+ * bits with another meaning. mmu->lock: read or write
  */
 static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -682,11 +695,11 @@ static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int si
 }
 
 /**
- * shadow_mark_begin() - may a walk that must not sleep set an accessed or dirty bit at @gpa?
- * @size: size in bytes of the entry at @gpa
+ * shadow_mark_begin() - return true if a walk that must not sleep may set an accessed or dirty bit
+ * @gpa, @size: address of the guest's entry, and its size in bytes
  *
- * Return: true if the bit has no other meaning in any shadow table. mmu->lock is then held for
- *	reading until shadow_mark_end(), so that no such table is made meanwhile
+ * If the function returns true, mmu->lock is held for reading until shadow_mark_end(). It returns
+ * false if shadow_mixed() is true, or if another thread holds mmu->lock for writing.
  */
 static inline bool shadow_mark_begin(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {
@@ -723,7 +736,7 @@ bool unsync_frame(struct shadow_vm *sh, gfn_t gfn);
 /**
  * unsync_make_room() - synchronize some tables if unsync_frame() would exceed SHADOW_UNSYNC
  * mmu->lock: write. Return: true if any table was synchronized or zapped. The caller then has to
- *	walk again, because this may be the table that it uses
+ *	walk again, because the walk may have led through such a table
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn);
 /**
@@ -738,11 +751,14 @@ void sync_root(struct okvm_vcpu *vcpu);
 
 /* gva.c */
 
-/** gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep */
+/**
+ * gva_walk() - walk the guest's tables for @f->gva, setting accessed and dirty bits. May sleep
+ * Return: enum walk_verdict
+ */
 int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /**
  * gva_walk_fast() - walk the guest's tables for @f->gva without sleeping. Not under mmu->lock
- * Return: enum walk_verdict; WALK_MEMORY also if the walk would have to sleep
+ * Return: enum walk_verdict. WALK_MEMORY may also mean that the walk would have to sleep
  */
 int gva_walk_fast(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *fault);
 /** gva_peek() - read one page-table entry at @gpa without sleeping. Return: 0 or -EFAULT */
@@ -752,15 +768,15 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 
 /* shadow_sync.c, shadow.c */
 
-/** shadow_invlpg() - drop the shadow leaf of @gva if it disagrees with the guest's entry */
+/** shadow_invlpg() - drop the shadow leaf of @gva if it does not match the guest's entry */
 void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva);
 /**
- * shadow_marked() - handle an accessed or dirty bit that a walk has set in a guest's entry
- * @gpa, @size: the entry's address, and its size in bytes
+ * shadow_marked() - update shadow tables after a walk has set an accessed or dirty bit
+ * @gpa, @size: address of the guest's entry, and its size in bytes
  *
- * If a shadow table's guest entries have @size bytes, its entries stay correct when such a bit is
- * set. If the guest uses the page also as a table with entries of the other size, the bit has
- * another meaning in that table: its entries are then updated. Context: no lock.
+ * Shadow tables for guest entries of @size bytes stay correct when such a bit is set. But the guest
+ * may use the page also as a table with entries of the other size, where the bit has another
+ * meaning. Only in this case, the shadow tables are updated, by shadow_wrote(). Context: no lock.
  */
 void shadow_marked(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size);
 /** shadow_unprotect() - zap the tables that shadow @gfn. Return: true if there were any */

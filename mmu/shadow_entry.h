@@ -6,8 +6,8 @@
  * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
  * about an entry in table->what[]. MMIO entries are not present, and have the format of spte.h.
  *
- * Entries that point to a table allow everything. What the guest's upper entries forbid is part of
- * the lower table's role (its access) and is applied to each leaf of that table.
+ * Entries that point to a table allow every access. The rights that the guest's upper entries give
+ * are in the field access of the lower table's role, and limit each leaf of the lower table.
  */
 #ifndef OKVM_MMU_SHADOW_ENTRY_H
 #define OKVM_MMU_SHADOW_ENTRY_H
@@ -68,7 +68,7 @@ static inline u64 shadow_hw(u64 entry)
 	return (entry ^ SHADOW_NX) & (SHADOW_P | SHADOW_W | SHADOW_U | SHADOW_NX);
 }
 
-/** shadow_reduces() - return true if @new denies an access that @old, or a TLB with @old, allows */
+/** shadow_reduces() - return true if the leaf @new denies an access that the leaf @old allows */
 static inline bool shadow_reduces(u64 old, u64 new)
 {
 	return shadow_hw(old) & ~shadow_hw(new);

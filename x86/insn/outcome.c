@@ -72,7 +72,7 @@ static const char *const mode_names[] = {
 	[EMUL_LONG64] = "64-bit code",
 };
 
-/* Do the readable bytes of the instruction end at a page boundary? */
+/* Return true if the instruction's bytes could be read only up to the end of a page. */
 static bool ends_page(const struct okvm_emulation *e)
 {
 	return !offset_in_page(okvm_linear_rip(e->vcpu) + e->ctx.insn.avail);
@@ -118,16 +118,18 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 }
 
 /*
- * After its emulation has failed, an instruction is retried at most this often. Without a limit,
- * retrying would never end for an instruction that writes a page table which it needs itself.
+ * How often in a row emul_retry() lets the CPU execute an instruction that okvm cannot emulate.
+ * Without a limit, an instruction could be retried for ever: it may write to a page table through
+ * which the CPU translates the instruction's own addresses.
  */
 #define EMUL_RETRIES	8
-/* An instruction that fails again within this many VM exits has made no progress. */
+/* If emulation fails at the same RIP within this many VM exits, the CPU has made no progress. */
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If e->gpa is in a shadowed page table of the guest, end the write protection of this page table,
- * and let the CPU execute the instruction. Return: false if impossible or if done too often
+ * If e->gpa is in a shadowed page table of the guest, end the write protection of this page table.
+ * Return: true if the CPU shall now execute the instruction. false if e->gpa is not in such a page
+ * table, or if the instruction was retried too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -167,15 +169,15 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 
 /*
  * The emulation has been given up, because KVM_RUN must first serve a signal or a request. If the
- * instruction has had no effect yet, it begins anew. Otherwise KVM_RUN ends, and OKVM_RUN_AMID
- * tells userspace not to save the vCPU's state yet. The next KVM_RUN continues the instruction with
- * the log of its accesses, as after an exit.
+ * instruction has had no effect yet, or KVM_RUN need not end, emulate the instruction again.
+ * Otherwise KVM_RUN ends in the middle of the instruction: OKVM_RUN_AMID tells userspace not to
+ * save the vCPU's state, and the next KVM_RUN continues with the log of the accesses.
  */
 static int emul_given_up(struct okvm_emulation *e)
 {
 	/*
-	 * If this is a REP string instruction, its earlier iterations have been executed: write
-	 * their registers to the vCPU, so that the next emulation continues after them.
+	 * A REP string instruction may have done iterations. Write the registers to the vCPU, so
+	 * that the next emulation continues after these iterations.
 	 */
 	emul_store_regs(e);
 	if (!okvm_emul_has_effects(e) || !okvm_emul_ends_run(e))
@@ -186,9 +188,9 @@ static int emul_given_up(struct okvm_emulation *e)
 }
 
 /*
- * The emulation has failed. If the instruction is neither tried again nor left to the CPU, queue
- * #UD, and at CPL 0 also exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD,
- * and exit to userspace at any CPL.
+ * The emulation has failed. If it was only given up, it continues later. If the CPU can execute the
+ * instruction, let the CPU do so. Otherwise queue #UD, and at CPL 0 also exit to userspace. With
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD, and exit to userspace at any CPL.
  */
 static int emul_failed(struct okvm_emulation *e)
 {
@@ -217,7 +219,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* A REP string instruction may have done iterations: write their registers to the vCPU. */
+	/* A REP string instruction may have done iterations: write the registers to the vCPU. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
@@ -230,9 +232,12 @@ static int emul_faulted(struct okvm_emulation *e)
 	return OKVM_RESUME;
 }
 
+/*
+ * Return true if a single-step trap follows, for the guest's TF (EMUL_OUT_SINGLE_STEP) or for a
+ * debugger. A REP string instruction traps after each iteration.
+ */
 static bool emul_traps(const struct okvm_emulation *e)
 {
-	/* A REP string instruction traps after each iteration, for a debugger and for the guest. */
 	return e->ctx.out & EMUL_OUT_SINGLE_STEP ||
 	       ((e->ctx.out & EMUL_OUT_ITERATED || !(e->ctx.out & EMUL_OUT_AGAIN)) &&
 		okvm_emul_steps(e));
@@ -276,16 +281,16 @@ static int emul_completed(struct okvm_emulation *e)
 int okvm_emul_user(struct okvm_emulation *e)
 {
 	/*
-	 * A REP string instruction may have done iterations: write their registers to the vCPU,
-	 * where userspace may read them.
+	 * A REP string instruction may have done iterations. Write the registers to the vCPU,
+	 * because userspace may read them there.
 	 */
 	emul_store_regs(e);
 	/* okvm_msr_ask_user() has already filled kvm_run and called okvm_io_begin(). */
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*
-	 * kvm_run already asks for a read if wait_len or direct (a plain MOV) is set. Otherwise
-	 * queued writes must be done first: the queue is full, or a read comes after them. Let
+	 * If wait_len or direct (a plain MOV) is set, kvm_run already asks userspace for a read.
+	 * Otherwise the queue of writes is full, or a read must wait for the queued writes: let
 	 * userspace do the queued writes, one with each exit.
 	 */
 	if (!e->wait_len && !e->direct)

@@ -70,7 +70,10 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 	pio_copy(rax, data, size);
 }
 
-/* Move RIP after the instruction. Call okvm_skip_insn() only if more than RIP has to change. */
+/*
+ * Advance RIP past the instruction. In the common case, only RIP changes. Otherwise call the slower
+ * okvm_skip_insn(), which also handles, for example, TF.
+ */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
 	const u32 needed = BIT(OKVM_REG_RIP) | BIT(OKVM_REG_RFLAGS);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fast emulation of a plain MOV to or from a device. Drivers make nearly all their accesses by
- * plain MOVs. This path does not walk the guest's page tables for the data. It needs no log of
- * accesses (access_log.h) either, because it does not execute a MOV again: when userspace has read
- * the data, okvm_emul_direct_done() or cached_mov_complete() finishes the MOV.
+ * plain MOVs.
  *
- * The VM exit reports a guest-physical address, which need not be the operand's. It may be the
- * address of a page-table entry, of the second page of an access across two pages, or of memory
- * that EPT and NPT cannot map. So direct_fits() and direct_can() check the address first.
+ * This path takes the operand's guest-physical address from the VM exit and does not walk the
+ * guest's page tables. It also needs no log of accesses (access_log.h). The log is for instructions
+ * that are executed again after an exit to userspace. Here only the rest of the MOV is executed
+ * then, by okvm_emul_direct_done() or cached_mov_complete().
+ *
+ * The guest-physical address of the VM exit may be another one than the operand's: the address of a
+ * page-table entry, or an address in the second page of an access across two pages. Or it may be
+ * in a memory slot, and not at a device. direct_fits() and direct_can() exclude these cases.
  */
 #include <linux/mm.h>
 
@@ -62,9 +65,8 @@ static bool direct_can(struct okvm_emulation *e)
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/*
-	 * If e->gpa is in a memory slot, there is no device, so this path cannot do the access.
-	 * (The VM exit occurred because EPT and NPT cannot map the page that the VMM has put into
-	 * the slot.)
+	 * If e->gpa is in a memory slot, this is not an access to a device. (The VMM may put pages
+	 * into a slot that EPT and NPT cannot map: accesses to them cause VM exits, too.)
 	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
@@ -77,13 +79,14 @@ static bool direct_can(struct okvm_emulation *e)
  *
  * A guest executes the same MOVs again and again, so okvm remembers two kinds of decoded MOVs:
  *
- * - A driver's MOV to or from its device. The translation of the MOV's memory operand is not
- *   compared, because the VM exit reports the operand's guest-physical address.
- * - A kernel's MOV to or from a control register. Not every CPU reports the register operand.
+ * - A driver's MOV to or from its device.
+ * - A kernel's MOV to or from a control register, for CPUs whose VM exit does not report which
+ *   general register the MOV uses.
  *
  * okvm uses a remembered MOV again only if the following are as they were: RIP, the CPU mode, CPL,
  * CR3, the generation of the memory slots, the page-table entries that translate RIP, and the
- * instruction's bytes.
+ * instruction's bytes. The translation of the memory operand may have changed: okvm takes the
+ * operand's guest-physical address from the VM exit.
  */
 
 static u64 cached_mov_mask(unsigned int bytes)
@@ -106,7 +109,10 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 	return cached_mov_at(e, rip) ?: &e->mov_cache[e->mov_cache_next++ % EMUL_MOV_CACHE];
 }
 
-/* Remember the decoded MOV @mov if all its bytes are in one page that e->note translates. */
+/*
+ * Remember the decoded MOV @mov. Do so only if e->note, the record of the page walk for RIP, is
+ * valid, and 16 bytes from RIP on are in one page: okvm_mmu_noted() will read 16 bytes.
+ */
 static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, u8 cr)
 {
 	struct emul_cached_mov *cached = cached_mov_slot(e, e->ctx.rip);
@@ -210,8 +216,9 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Trace an access of okvm_emulate_known() to the local APIC (@by is 1) or to a device on the bus
- * (@by is 0). As in upstream, kvm_fast_mmio replaces kvm_mmio for an ioeventfd of any length.
+ * Trace an access that okvm_emulate_known() has made to the local APIC (@by is 1) or to a device on
+ * the bus (@by is 0). As in upstream, a write to an ioeventfd without a length causes the
+ * tracepoint kvm_fast_mmio instead of kvm_mmio.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)
@@ -247,7 +254,10 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 		return true;
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
-	/* Finish a write now. (TF is clear: no single-step trap has to wait for userspace.) */
+	/*
+	 * Finish a write before userspace does it. There is no single-step trap that would have to
+	 * wait for userspace: emul_cached_mov() returns no MOV if TF is set.
+	 */
 	if (mov->write) {
 		cached_mov_finish(vcpu, cached, val);
 	} else {

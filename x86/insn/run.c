@@ -65,8 +65,8 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 	emul_set_mode(&e->ctx);
 	/*
 	 * If a debugger single-steps, emulate one iteration of a string instruction at a time.
-	 * Otherwise let REP INS and REP OUTS make batches of items, because these save exits to
-	 * userspace; but make no batches if an in-kernel device handles the port.
+	 * Otherwise, if userspace handles the port, let REP INS and REP OUTS transfer several items
+	 * with one exit to userspace.
 	 */
 	if (okvm_emul_steps(e)) {
 		e->ctx.rep_limit = 1;
@@ -80,9 +80,9 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 }
 
 /*
- * Must the instruction be left to userspace although okvm's emulator knows it? A VMM that enables
- * KVM_CAP_EXIT_ON_EMULATION_FAILURE emulates itself what KVM's emulator does not know: it expects
- * exits for all x87 instructions except FNINIT, FNSTCW and FNSTSW.
+ * Return true if okvm knows the instruction, but userspace expects to emulate it. KVM's emulator
+ * knows no x87 instruction except FNINIT, FNSTCW and FNSTSW. A VMM that enables
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE expects an exit for each of the others.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {
@@ -97,10 +97,11 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 }
 
 /*
- * Answer a hypercall that the CPU cannot fetch. The guest gets the result and the exceptions that
- * it would get if the CPU could: VMCALL exits before all checks (SDM "Instructions That Cause VM
- * Exits Unconditionally"), and the other vendor's hypercall instruction raises #UD, for which
- * okvm_emul_ud() replaces the instruction by this vendor's. This function replaces nothing.
+ * Execute a hypercall instruction that okvm emulates, for example because the CPU cannot fetch it.
+ * The result or exception is the same as if the CPU executed the instruction. On the CPU, VMCALL
+ * causes a VM exit before any check (SDM "Instructions That Cause VM Exits Unconditionally"). The
+ * other vendor's instruction raises #UD; okvm_emul_ud() then patches this instruction. This
+ * function does not patch it, but makes the same checks.
  */
 static int emul_hypercall(struct okvm_emulation *e)
 {
@@ -117,7 +118,7 @@ static int emul_hypercall(struct okvm_emulation *e)
 			return OKVM_RESUME;
 		}
 	}
-	/* The exit that led here may have set RF, as a fault does. A completed VMCALL clears RF. */
+	/* The VM exit may have set RF, as a fault does. A completed hypercall clears RF. */
 	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_hypercall(vcpu, insn->len);
@@ -150,7 +151,10 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
-	/* In other cases hardware runs the guest, and has already looked for a breakpoint. */
+	/*
+	 * With OKVM_EMUL_INVALID_STATE, the CPU has not begun this instruction: look for a
+	 * breakpoint at RIP. With another @why, the CPU has already done so.
+	 */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, why, gpa);
@@ -185,7 +189,7 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu)
 
 /* ---- after userspace ---- */
 
-/* Has userspace reset the vCPU or changed its RIP? Then there is nothing to complete. */
+/* Return true if there is nothing to complete: userspace has reset the vCPU or changed its RIP. */
 static bool emul_dropped(struct okvm_emulation *e)
 {
 	enum emul_mode mode = e->ctx.mode;
@@ -196,15 +200,15 @@ static bool emul_dropped(struct okvm_emulation *e)
 	return okvm_io_moved(e->vcpu) || e->ctx.mode != mode;
 }
 
-/* Is @insn INS or OUTS? */
+/* Return true if @insn is INS or OUTS. */
 static bool emul_is_port_string(const struct emul_insn *insn)
 {
 	return insn->map == EMUL_MAP_1B && (insn->opcode & 0xfc) == 0x6c;
 }
 
 /*
- * Should a port string pause after this batch? Yes, if userspace wants only the current batch and
- * so has set immediate_exit, or if a request is pending: the request may be for an event.
+ * Return true if a REP INS or REP OUTS shall pause after this batch of items: userspace has set
+ * immediate_exit, or a request is pending, possibly for the delivery of an event.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

@@ -8,7 +8,7 @@
 
 #define DR6_TASK	BIT(15)	/* BT: the new TSS has its T bit set */
 
-/* The task switch completes the delivery of an NMI or interrupt: do not inject it again. */
+/* The task switch has completed the delivery of an NMI or interrupt: do not inject it again. */
 static void task_end_delivery(struct okvm_vcpu *vcpu)
 {
 	struct okvm_events *ev = &vcpu->arch->ev;
@@ -20,10 +20,10 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to @task. @return_rip: RIP at which the old task will continue. A fault belongs to the new
- * task if task->switched is true, otherwise to the old task. *@gave_up is set if a wait for a page
- * was given up before the switch: then the instruction or the delivery has to begin again. Call
- * okvm_emul_begin() before this function.
+ * Switch to @task. Call okvm_emul_begin() before. @return_rip: RIP at which the old task will
+ * continue. If the switch faults, the new task gets the fault if task->switched is true, otherwise
+ * the old task. *@gave_up is set if a wait for a page was given up before the switch had any
+ * effect: the instruction, or the delivery of the event, then has to begin again.
  */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip,
 			bool *gave_up)
@@ -39,7 +39,7 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_anew(e);
 	}
-	/* If an exception caused the switch, it has been delivered, even if the new task faults. */
+	/* An exception that caused the switch has been delivered, even if the new task faults. */
 	if (task->switched)
 		vcpu->arch->ev.exc.injected = false;
 	else
@@ -71,8 +71,9 @@ static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned 
 	/* An interrupt shadow of the old task does not apply to the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	/*
-	 * If the new TSS has its T bit set, make a #DB pending, even if KVM_RUN must first return
-	 * for writes to a TSS at a device in userspace: the switch itself is finished.
+	 * If the new TSS has its T bit set, queue a #DB once the switch is finished. (It can be
+	 * finished although KVM_RUN must return: a TSS may be at a device in userspace, and the
+	 * writes to it then need exits.)
 	 */
 	if (task->trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)
@@ -95,10 +96,10 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	okvm_emul_begin(vcpu->arch->emul, OKVM_EMUL_DELIVERY, 0);
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
-	 * The IRET may end the task of an NMI handler. This task stays busy until the IRET is
-	 * repeated, so another NMI could not switch to it: block NMIs until then. VMX has unblocked
-	 * NMIs before the IRET's exit, and does not tell whether they were blocked.
-	 * KVM_GET_VCPU_EVENTS shows the blocking.
+	 * The IRET has to be repeated. If it ends the task of an NMI handler, this task is still
+	 * busy, so another NMI could not switch to it. Therefore block NMIs until the IRET is
+	 * repeated. Block them after every IRET, because VMX has already unblocked NMIs and does
+	 * not tell whether they were blocked. (Userspace sees them blocked meanwhile.)
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
@@ -112,8 +113,9 @@ int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	/*
-	 * okvm_emul_begin() has emptied the log. If the instruction had effects before the task
-	 * switch, @altered keeps it from beginning anew: it must not read a device a second time.
+	 * okvm_emul_begin() has emptied the log of accesses. e->altered now tells that the
+	 * instruction already had effects, for example has read a device: if so, the instruction
+	 * must not begin anew.
 	 */
 	e->altered = altered;
 	e->forced = forced;

@@ -12,9 +12,9 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/emulation.h"
 
-/* Bits of the module parameter force_emulation_prefix; 0: the prefix raises #UD. */
+/* Bits of the module parameter force_emulation_prefix. If no bit is set, the prefix raises #UD. */
 #define FORCE_PREFIX	BIT(0)
-#define FORCE_CLEARS_RF	BIT(1)	/* clear RF, so that the instruction's breakpoints hit */
+#define FORCE_CLEARS_RF	BIT(1)	/* clear RF, so that breakpoints at the instruction hit */
 
 static unsigned int force_emulation_prefix;
 module_param(force_emulation_prefix, uint, 0644);
@@ -25,9 +25,9 @@ static const u8 emul_prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /*
  * Replace the other vendor's hypercall instruction by this vendor's, which the CPU then executes.
- * If userspace has disabled this quirk, raise #UD instead. okvm writes the patch as the guest
- * would: through the guest's page tables, page by page, at the CPL of the instruction. If this
- * write faults, the guest gets the #PF.
+ * If userspace has disabled the quirk FIX_HYPERCALL_INSN, raise #UD instead. okvm writes the new
+ * bytes as the guest would: through the guest's page tables, page by page, at the instruction's
+ * CPL. If this write faults, the guest gets the #PF.
  */
 static int emul_patch_hypercall(struct okvm_emulation *e)
 {
@@ -38,14 +38,17 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 		okvm_queue_exception(vcpu, X86_TRAP_UD);
 		return OKVM_RESUME;
 	}
-	/* As in upstream, VMCALL in user mode raises #GP and is not patched. VMMCALL is. */
+	/* As in upstream: VMCALL in user mode raises #GP. VMMCALL is patched at every CPL. */
 	if (e->ctx.insn.modrm == MODRM_VMCALL && e->ctx.cpl) {
 		okvm_queue_exception_err(vcpu, X86_TRAP_GP, 0);
 		return OKVM_RESUME;
 	}
 	rc = okvm_emul_ops.write(&e->ctx, okvm_linear_rip(vcpu), vcpu->arch->ops->hypercall,
 				 sizeof(vcpu->arch->ops->hypercall), EMUL_DATA, e->ctx.cpl);
-	/* The CPU executes the instruction again, whether or not its first bytes are patched. */
+	/*
+	 * The write was given up, possibly after its first page. Return to the guest: the CPU
+	 * executes the instruction again.
+	 */
 	if (okvm_emul_raced(e))
 		return okvm_emul_anew(e);
 	if (rc != EMUL_OK)
@@ -55,8 +58,8 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 }
 
 /*
- * Is the forced-emulation prefix at RIP? If the bytes cannot be read yet, return false; then
- * okvm_emul_raced() returns true.
+ * Return true if the forced-emulation prefix is at RIP. If this function returns false because
+ * reading was given up, okvm_emul_raced() returns true afterwards.
  */
 static bool emul_is_forced(struct okvm_emulation *e)
 {
@@ -122,7 +125,7 @@ static int emul_forced(struct okvm_emulation *e, bool clear_rf)
 	if (clear_rf)
 		okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
 	okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);
-	/* Look for a breakpoint after the prefix: hardware has looked only at the prefix. */
+	/* Look for a breakpoint after the prefix: the CPU has looked for one only at the prefix. */
 	if (okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
 	okvm_emul_begin(e, OKVM_EMUL_UD, 0);

@@ -27,7 +27,7 @@ static unsigned int nr_banks(const struct okvm_mce *mce)
 	return mce->cap & MCG_BANKCNT_MASK;
 }
 
-/* Return the place of bank register @msr, or NULL if the guest has no such bank. */
+/* Return the address of bank register @msr's value, or NULL if the guest has no such bank. */
 static u64 *bank_field(struct okvm_mce *mce, u32 msr)
 {
 	u32 n = nr_banks(mce);
@@ -71,9 +71,8 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 }
 
 /*
- * Is @val legal for bank register @msr? CTL accepts 0, and each value in which all bits except 0
- * and 10 are 1 (these two may have any value). Unless HWCR.McStatusWrEn is set, STATUS accepts only
- * 0 from the guest.
+ * Return true if @val is legal for bank register @msr. CTL: either 0, or all bits are 1 (but bits 0
+ * and 10 may have any value). STATUS: if HWCR.McStatusWrEn is 0, the guest may only write 0.
  */
 static bool bank_value_valid(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 {

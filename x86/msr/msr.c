@@ -33,7 +33,7 @@ MODULE_PARM_DESC(ignore_msrs, "reads of unknown MSRs give 0, writes are ignored 
 
 #define MAX_IO_MSRS	256	/* one KVM_GET_MSRS or KVM_SET_MSRS takes fewer than this */
 
-/* Bits of ARCH_CAPABILITIES that guests may see. If such a bit needs support, okvm has it. */
+/* Bits of ARCH_CAPABILITIES that guests may see: okvm supports whatever these bits promise. */
 #define ARCH_CAP_OFFERED \
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TSX_CTRL_MSR | \
@@ -52,9 +52,9 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * Set two bits on all hosts. PSCHANGE_MC_NO: its absence makes a hypervisor split huge
-	 * pages of its guests, but okvm's guests cannot run guests. SKIP_VMENTRY_L1DFLUSH: okvm
-	 * itself flushes the L1D before VM entries.
+	 * Set two bits on all hosts. PSCHANGE_MC_NO: only a hypervisor has to do something if this
+	 * bit is 0, and okvm's guests cannot run guests. SKIP_VMENTRY_L1DFLUSH: a guest need not
+	 * flush the L1D, because okvm does so before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -69,7 +69,7 @@ u64 okvm_host_arch_capabilities(void)
 		val |= OKVM_ARCH_CAP_ITS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_GDS))
 		val |= ARCH_CAP_GDS_NO;
-	/* TAA_NO says something about transactions. Without RTM there are none. */
+	/* TAA_NO is about transactions. Without RTM there are none: clear the bit. */
 	if (!boot_cpu_has(X86_FEATURE_RTM))
 		val &= ~ARCH_CAP_TAA_NO;
 	else if (!boot_cpu_has_bug(X86_BUG_TAA))
@@ -366,7 +366,7 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
-/* Return the host's DE_CFG, the guest's initial one: bit 1 is set if LFENCE serializes (APM). */
+/* Return the initial DE_CFG of guests. As in the host's, bit 1 tells whether LFENCE serializes. */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;

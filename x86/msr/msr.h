@@ -40,7 +40,8 @@ bool okvm_msr_ask_user(struct okvm_vcpu *vcpu, enum okvm_msr_result result, u32 
 /**
  * okvm_rdmsr_fast() - Read @msr with IRQs off
  *
- * The function knows only MSRs whose reads do not sleep, and does not apply userspace's MSR filter.
+ * The function knows only MSRs whose reads do not sleep, and does nothing if userspace has set an
+ * MSR filter.
  * Return: true if it has read @msr; false if okvm_emulate_msr() must do that
  */
 bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val);

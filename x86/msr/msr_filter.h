@@ -5,7 +5,7 @@
 
 #include "x86/x86.h"
 
-/** okvm_msr_allowed() - Does userspace's MSR filter allow the guest to access @msr? */
+/** okvm_msr_allowed() - Return true if userspace's MSR filter lets the guest access @msr */
 bool okvm_msr_allowed(struct okvm_vcpu *vcpu, u32 msr, bool write);
 /** okvm_msr_filter_free() - Free a VM's filter; the VM has no vCPU any more */
 void okvm_msr_filter_free(struct okvm_vm *vm);

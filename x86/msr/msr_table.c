@@ -119,7 +119,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_KERNEL_GS_BASE), ROW(KERNEL_GS_BASE, MSR_F_LIST | MSR_F_CANONICAL, ALL) },
 	{ ONE(MSR_TSC_AUX), NEED(TSC_AUX, MSR_F_LIST, LOW32, TSC_AUX) },
 	{ ONE(MSR_AMD64_TSC_RATIO), NEED(CONST, MSR_F_LIST, BIT_ULL(32), TSC_RATIO),
-	  .value = BIT_ULL(32) },	/* 1.0 */
+	  .value = BIT_ULL(32) },	/* ratio 1.0 */
 	/* AMD's MSRs: kernels may probe them on any CPU. */
 	{ RANGE(0xc0010000, 0xc0010007), READS_WIGN(0) },		/* K7 counters */
 	{ ONE(0xc0010010), READS(0) },					/* SYSCFG */
@@ -162,8 +162,9 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
- * Which speculation-control MSRs exist? SPEC_CTRL exists if CPUID enumerates any of its bits. Some
- * AMD CPUs have only some of them (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
+ * Return BIT(enum msr_need) of the speculation-control MSRs that exist. SPEC_CTRL exists if CPUID
+ * enumerates any of its bits; some AMD CPUs do not have all of them (SDM "IA32_SPEC_CTRL", APM
+ * "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {
@@ -210,8 +211,8 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * Does upstream treat the MSR of @row as unknown if the CPU lacks the feature that @row needs? If
- * so, userspace's MSR exit has the reason "unknown", otherwise "invalid".
+ * The CPU lacks the feature that the MSR of @row needs. Return true if upstream then treats the MSR
+ * as unknown: an MSR exit to userspace has the reason "unknown" in this case, otherwise "invalid".
  */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
@@ -231,7 +232,10 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 	}
 }
 
-/* Does the CPU have @row's feature? If the guest makes the access: does its CPUID, too? */
+/*
+ * Return MSR_LEGAL if the CPU has the feature that @row needs. For an access by the guest, the
+ * guest's CPUID must have the feature, too. Otherwise return MSR_ABSENT or MSR_FAULT.
+ */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
 	u32 need = row->need == MSR_NEED_NONE ? 0 : BIT(row->need);
@@ -249,8 +253,9 @@ enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env 
 }
 
 /*
- * Clear the bits of DEBUGCTL in *@val that upstream ignores on AMD's CPUs: the bits for external
- * pins (upstream before Linux 7), or all bits but LBR and BTF if the CPU records no branches.
+ * Clear the bits of DEBUGCTL in *@val that upstream ignores on AMD's CPUs. If the CPU has LBR
+ * virtualization, these are the bits for external pins (upstream before Linux 7). Otherwise they
+ * are all bits except LBR and BTF.
  */
 static void drop_ignored(const struct msr_row *row, const struct msr_env *env, u64 *val)
 {

@@ -64,11 +64,11 @@ enum msr_flag {
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
-	/* @need applies to no access, but decides whether KVM_GET_MSR_INDEX_LIST has the MSR */
+	/* both flags: @need applies to no access, only to the list of KVM_GET_MSR_INDEX_LIST */
 	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,
 };
 
-/** enum msr_need - feature that an MSR needs in the CPU and in the guest's CPUID; bit numbers */
+/** enum msr_need - bit number of a feature that an MSR needs in the CPU and the guest's CPUID */
 enum msr_need {
 	MSR_NEED_NONE,
 	MSR_NEED_TSC_AUX,	/* RDTSCP or RDPID */
@@ -82,7 +82,7 @@ enum msr_need {
 	MSR_NEED_PDCM,
 	MSR_NEED_INTEL,		/* the MSR exists for KVM only on an Intel host */
 	MSR_NEED_AMD,		/* the MSR exists for KVM only on an AMD host */
-	/* The feature is never in a guest's CPUID; userspace may save and restore the MSR. */
+	/* The feature is never in a guest's CPUID. Userspace may read and write the MSR. */
 	MSR_NEED_TSC_RATIO,
 	MSR_NEED_LBR,
 	MSR_NEED_OSVW,
@@ -111,7 +111,7 @@ struct msr_row {
 /**
  * struct msr_env - who makes an access, and which features exist
  * @host: userspace accesses the MSR, not the guest
- * @intel: the CPU is Intel's: there KVM knows some MSRs even if the CPU lacks their feature
+ * @intel: the CPU is Intel's. Then KVM knows some MSRs even if the CPU lacks their feature
  * @cpu: BIT(enum msr_need) of the features that CPU and backend have
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57
@@ -151,21 +151,21 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 
-/** msr_check_read() - May the MSRs of @row be read? */
+/** msr_check_read() - Decide whether the MSRs of @row may be read */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 
-/** msr_check_write() - May *@val be written? Sets *@val to the value that is to be stored */
+/** msr_check_write() - Decide whether *@val may be written; set *@val to the value to be stored */
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val);
 
-/** msr_canonical() - Is @addr a sign-extended number of @bits bits? */
+/** msr_canonical() - Return true if @addr is a sign-extended number of @bits bits */
 static inline bool msr_canonical(u64 addr, u8 bits)
 {
 	return (u64)((s64)(addr << (64 - bits)) >> (64 - bits)) == addr;
 }
 
-/** msr_pat_valid() - Is each byte of @pat, a value for IA32_PAT, a valid PAT memory type? */
+/** msr_pat_valid() - Return true if each byte of the IA32_PAT value @pat is a valid memory type */
 bool msr_pat_valid(u64 pat);
-/** msr_mtrr_type_valid() - Is @type UC, WC, WT, WP or WB? */
+/** msr_mtrr_type_valid() - Return true if @type is UC, WC, WT, WP or WB */
 bool msr_mtrr_type_valid(u8 type);
 
 #endif /* OKVM_X86_MSR_TABLE_H */

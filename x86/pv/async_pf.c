@@ -16,11 +16,10 @@
  * item has references to the mm, the module, its okvm_apf and its okvm_apf_queue, but none to the
  * vCPU.
  *
- * Each VM has its own workqueue, which runs APF_PER_VM items at once, and at most that many items.
- * So no item waits until another item's page is present. While a VM has that many items, its other
- * faults are synchronous. Items are charged to the VMM's memory cgroup. The worker threads and
- * their stacks are charged to nobody and outlive the VM and its process. So APF_PER_USER limits the
- * items of all VMs of one user.
+ * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue runs so
+ * many items at once, so no item waits until another item's page is present. Items are charged to
+ * the VMM's memory cgroup. But the worker threads and their stacks are charged to nobody, and
+ * outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -57,7 +56,7 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
 
 /**
  * struct okvm_apf - asynchronous page faults of a vCPU
- * @users: reference count: the vCPU and each item
+ * @users: reference count: one for the vCPU, and one for each item
  * @lock: guards @vcpu, @waiting and @ready; the vCPU thread alone uses the other members
  * @vcpu: NULL once the vCPU is destroyed
  * @waiting: items whose page is absent; a dropped item is on no list and frees itself
@@ -69,7 +68,8 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @last_gfn: gfn of the last item taken from @ready; the next fault at this page is handled
  *	synchronously
  * @next: number in the last token
- * @wake_all: announce APF_ALL next: tasks may wait for tokens of another host, before a migration
+ * @wake_all: announce APF_ALL next. After a migration, tasks may wait for tokens of the old host,
+ *	which okvm does not know
  */
 struct okvm_apf {
 	refcount_t users;
@@ -107,11 +107,11 @@ static DEFINE_HASHTABLE(apf_owners, 6);
 
 /**
  * struct okvm_apf_queue - workqueue of a VM's items; created when a guest first enables the service
- * @users: reference count: the VM and each item
+ * @users: reference count: one for the VM, and one for each item
  * @owner: the VM's user, with a reference
  * @running: number of unfinished items
  * @wq: the workqueue
- * @reap: work that destroys @wq; no item of @wq can do that itself
+ * @reap: work, executed by apf_reaper, that destroys @wq; no item of @wq can destroy @wq
  */
 struct okvm_apf_queue {
 	refcount_t users;
@@ -204,7 +204,7 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* The item that dropped the last reference may still run: destroy_workqueue() waits. */
+	/* The item that dropped the last reference may still run: this waits for the item. */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -307,7 +307,7 @@ static void apf_work_fn(struct work_struct *work)
 	struct mm_struct *mm = w->mm;
 	bool taken;
 
-	/* Ignore an error: the guest repeats the access, and then gets the error synchronously. */
+	/* Ignore an error: when the guest repeats the access, okvm gets the error again. */
 	okvm_fault_in_remote(mm, w->hva, w->write);
 	trace_kvm_async_pf_completed(w->hva, w->gfn << PAGE_SHIFT);
 	spin_lock(&apf->lock);
@@ -325,7 +325,7 @@ static void apf_work_fn(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* Drop all items. Items whose page is absent are taken off the list and free themselves later. */
+/* Drop all items. Take those whose page is absent off apf->waiting: they free themselves later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;
@@ -404,8 +404,8 @@ static bool apf_enabled(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * May okvm inject the #PF with the token? The guest's kernel mode accepts it only if the guest has
- * set SEND_ALWAYS.
+ * Return true if okvm may inject the #PF with the token. In kernel mode, the guest accepts this #PF
+ * only if it has set SEND_ALWAYS.
  */
 static bool apf_can_tell(struct okvm_vcpu *vcpu)
 {
@@ -489,8 +489,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 /* ---- a page is present ---- */
 
 /*
- * Take an item off apf->ready: the first one whose token the guest has got by #PF (@announced), or
- * the first one whose token it has not got (not @announced). Return: the item, or NULL
+ * Take the first item off apf->ready whose member announced is equal to @announced. (It is true if
+ * the guest has got the item's token by #PF.) Return: the item, or NULL
  */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool announced)
 {

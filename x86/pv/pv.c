@@ -42,7 +42,7 @@ void okvm_pv_reset(struct okvm_vcpu *vcpu, bool init)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
-	/* The guest may have enabled writes to its memory. Like upstream, stop them at a reset. */
+	/* As in upstream, a reset ends okvm's writes to the paravirtual records in guest memory. */
 	pv->clock_active = false;
 	pv->clock_msr = 0;
 	pv->steal_msr = 0;
@@ -85,8 +85,8 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	if (ret < 0)
 		return false;
 	/*
-	 * Every exchange may have failed because the guest kept changing the byte. Then the guest
-	 * may have set KVM_VCPU_FLUSH_TLB: flush the TLB in this case, too.
+	 * If ret is not 0, every try has failed, because the guest kept changing the byte. The
+	 * guest may have set KVM_VCPU_FLUSH_TLB in it: flush the TLB in this case, too.
 	 */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);

@@ -26,7 +26,7 @@
 #include "x86/time/pvclock.h"
 #include "x86/time/tsc.h"
 
-/* Is the TSC the host's clock source? Only the timekeeper's notifier writes this variable. */
+/* True if the TSC is the host's clock source. Only the timekeeper's notifier writes this. */
 static bool host_clock_is_tsc;
 
 /* List of all VMs, for the notifier's work item; clock_lock guards it. */
@@ -115,7 +115,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise it does not jump. */
+/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise its time stays as is. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -191,7 +191,10 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 	return mul_u64_u32_shr(cycles, s.mul, 32);
 }
 
-/* Read TSC and time of one moment. Return: true if they are the base that all vCPUs share */
+/*
+ * Set *@tsc and *@ns to the host's TSC and to kvmclock at one and the same moment. Return: true if
+ * the values are the base that all vCPUs share; false if they were read just now
+ */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -273,7 +276,7 @@ void okvm_arch_slots_changed(struct okvm_vm *vm)
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
-	/* Pairs with write_record_or_wait(). */
+	/* Read clock_late after the slots have changed: pairs with write_record_or_wait(). */
 	smp_mb();
 	okvm_for_each_vcpu(i, vcpu, vm)
 		if (READ_ONCE(vcpu->arch->pv->clock_late))
@@ -294,7 +297,7 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* Use the frequency that results from the TSC ratio: userspace may have set another one. */
+	/* The guest's TSC runs at this frequency. The one set by userspace may differ a little. */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);

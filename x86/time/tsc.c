@@ -3,10 +3,10 @@
  * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
  * If the VMM writes about the same value to several vCPUs' TSCs, the VMM wants synchronous TSCs, so
- * okvm gives these vCPUs the same offset. ("About the same": the second value differs by less than
- * a second from the first value plus the time between the two writes.) The vCPUs with synchronous
- * TSCs form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if all vCPUs
- * are in the newest generation.
+ * okvm gives these vCPUs the same offset. A value is about the same if it differs by less than a
+ * second from what the TSC that was written before has reached meanwhile. The vCPUs with
+ * synchronous TSCs form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if
+ * all vCPUs are in the newest generation.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -24,8 +24,8 @@
 #define RATIO_ONE	BIT_ULL(OKVM_TSC_RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
- * Stands for a deadline whose host TSC does not fit in 64 bits. U64_MAX is OKVM_NO_DEADLINE, which
- * makes the backend disarm the timer, so NEVER is another value.
+ * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX: this is
+ * OKVM_NO_DEADLINE, which makes the backend disarm the timer.
  */
 #define NEVER		(U64_MAX - 1)
 
@@ -70,7 +70,7 @@ static void set_offset(struct okvm_vcpu *vcpu, u64 offset)
 		okvm_apic_timer_restart(vcpu);
 }
 
-/* Return the offset with which the guest's TSC is @tsc at this moment. */
+/* Return the TSC offset that makes the guest's TSC equal to @tsc at this moment. */
 static u64 offset_for(struct okvm_vcpu *vcpu, u64 tsc)
 {
 	return tsc - okvm_tsc_scale(rdtsc(), vcpu->arch->tsc_ratio);
@@ -112,11 +112,13 @@ static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool
 }
 
 /*
- * Does a write of @tsc ask for a TSC that is synchronous with the other vCPUs'? The first rule that
- * applies decides. If the vCPU whose TSC was written last has another TSC frequency: no. If @tsc is
- * 0, with which a new vCPU starts: yes. If userspace has written no TSC of the VM yet: no, because
- * the other vCPUs still have the TSCs of their creation. Otherwise: yes if @tsc is within a second
- * of the value that the TSC written last has reached by now.
+ * Return true if a write of @tsc asks for a TSC that is synchronous with the other vCPUs' TSCs. The
+ * VM's last TSC write was @elapsed_ns ago. The first rule that applies decides:
+ * - The vCPU of the last write has another TSC frequency: no.
+ * - @tsc is 0, as for a new vCPU: yes.
+ * - Userspace has not written any TSC of the VM yet: no.
+ * - Otherwise: yes if @tsc differs by less than a second from the value that the TSC of the last
+ *   write has reached by now.
  */
 static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 {
@@ -135,10 +137,10 @@ static bool means_sync(const struct okvm_vcpu *vcpu, u64 tsc, u64 elapsed_ns)
 }
 
 /*
- * Set the TSC offset for a write of @tsc: userspace's write (@user), or 0 for a new vCPU. If the
- * write asks for a synchronous TSC (means_sync()), the vCPU joins the newest generation and gets
- * the generation's offset. But if the host's TSC is unstable, the vCPU gets an offset of its own,
- * so that its TSC becomes @tsc plus the time since the last write.
+ * Set the vCPU's TSC to @tsc: the value that userspace has written (@user), or 0 for a new vCPU. If
+ * @tsc asks for a synchronous TSC (means_sync()), the vCPU joins the newest generation and gets the
+ * offset of the generation. But if the host's TSC is unstable, the vCPU gets its own offset: the
+ * TSC becomes @tsc plus the time since the VM's last TSC write.
  */
 static void synchronize(struct okvm_vcpu *vcpu, u64 tsc, bool user)
 {
@@ -184,7 +186,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host)
 		synchronize(vcpu, tsc, true);
 		return;
 	}
-	/* SDM "Time-Stamp Counter Adjustment": WRMSR to the TSC changes TSC_ADJUST equally. */
+	/* A write to the TSC also changes TSC_ADJUST (SDM "Time-Stamp Counter Adjustment"). */
 	by = offset_for(vcpu, tsc) - vcpu->arch->tsc_offset;
 	vcpu->arch->tsc_adjust += by;
 	move_offset(vcpu, by);
@@ -229,7 +231,7 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* Later TSC writes cannot be compared with those before the suspend: match no old one. */
+	/* Do not compare TSC writes with one before the suspend: with 0, means_sync() is false. */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)
@@ -349,7 +351,7 @@ void okvm_tsc_vcpu_online(struct okvm_vcpu *vcpu)
 	okvm_vcpu_load(vcpu);
 	synchronize(vcpu, 0, false);
 	okvm_vcpu_put(vcpu);
-	/* If the new vCPU's TSC does not match, the vCPUs cannot share a kvmclock base: check. */
+	/* Decide anew whether all vCPUs can share a kvmclock base: all TSCs must be synchronous. */
 	okvm_masterclock_update(vcpu->vm);
 }
 

@@ -20,8 +20,8 @@ void okvm_tsc_put(struct okvm_vcpu *vcpu);
  */
 void okvm_tsc_resume(struct okvm_vcpu *vcpu);
 /**
- * okvm_tsc_vm_resume() - Adapt the VM's TSC matching and kvmclock base after a suspend that has
- * reset the host's TSC
+ * okvm_tsc_vm_resume() - After a suspend that has reset the host's TSC, forget the VM's last TSC
+ * write, and take a new kvmclock base
  *
  * May be called in any context.
  */
@@ -35,7 +35,7 @@ void okvm_tsc_write(struct okvm_vcpu *vcpu, u64 tsc, bool host);
 /**
  * okvm_tsc_adjust_write() - Write IA32_TSC_ADJUST
  *
- * If the guest makes the write (not @host), the TSC offset changes by the same amount.
+ * If the guest makes the write (not @host), the TSC changes by the same amount as TSC_ADJUST.
  */
 void okvm_tsc_adjust_write(struct okvm_vcpu *vcpu, u64 adjust, bool host);
 

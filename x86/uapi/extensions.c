@@ -24,7 +24,7 @@ static u64 exits_that_can_go(void)
 	return exits;
 }
 
-/* Is @cap about interrupts, and does KVM_CHECK_EXTENSION return 1 for it on every host? */
+/* Return true if @cap is about interrupts, and KVM_CHECK_EXTENSION returns 1 on all hosts. */
 static bool irq_cap(long cap)
 {
 	switch (cap) {
@@ -49,7 +49,7 @@ static bool irq_cap(long cap)
 	}
 }
 
-/* Does KVM_CHECK_EXTENSION return 1 for @cap on every host? (Interrupts: see irq_cap().) */
+/* Return true if @cap is not about interrupts, and KVM_CHECK_EXTENSION returns 1 on all hosts. */
 static bool plain_cap(long cap)
 {
 	switch (cap) {
@@ -112,7 +112,7 @@ static bool plain_cap(long cap)
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS)
 static_assert(VALID_QUIRKS == 0x7f);
 
-/* Quirks that kernels after 6.1 have. A quirk that the VMM has disabled stays disabled. */
+/* Quirks of kernels after 6.1. Unlike older quirks, they stay disabled once they are disabled. */
 #define LATER_QUIRKS	(KVM_X86_QUIRK_SLOT_ZAP_ALL | KVM_X86_QUIRK_STUFF_FEATURE_MSRS | \
 			 KVM_X86_QUIRK_IGNORE_GUEST_PAT)
 static_assert(LATER_QUIRKS == 0x380);

@@ -15,7 +15,10 @@ int okvm_sync_regs_load(struct okvm_vcpu *vcpu);
 /** okvm_sync_regs_store() - Copy to kvm_run the state that kvm_valid_regs names; vCPU loaded */
 void okvm_sync_regs_store(struct okvm_vcpu *vcpu);
 
-/** okvm_user_visible_irq() - Return the vector that userspace sees as injected, or -1 */
+/**
+ * okvm_user_visible_irq() - Find the external interrupt that userspace sees as injected
+ * Return: its vector, or -1
+ */
 int okvm_user_visible_irq(const struct okvm_vcpu *vcpu);
 void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events);
 /** okvm_set_vcpu_events() - Set @events; clears its unused fields. Return: 0 or -EINVAL */

@@ -50,7 +50,7 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 	unsigned long rflags;
 
 	if (dbg->control & INJECT_FLAGS) {
-		/* The new exception may merge with an injected one, not replace a pending one. */
+		/* The new exception must not replace a pending one. */
 		if (arch->ev.exc.pending)
 			return -EBUSY;
 		arch->ev.insn_len = arch->ev.bp_rip == okvm_rip(vcpu) ? arch->ev.bp_len : 0;
@@ -58,8 +58,8 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}
 	/*
-	 * okvm_exit_dr_lend() may have lent the CPU's debug registers to the guest. If no VM entry
-	 * has followed, arch->db is still current, and DR0-DR3 must not be copied to arch->db.
+	 * okvm_exit_dr_lend() may have lent the CPU's debug registers to the guest for the next VM
+	 * entry. Withdraw this. The guest's values are still in arch->db.
 	 */
 	arch->debug_regs_live = false;
 	/* okvm_guest_rflags() removes a debugger's TF: call it before guest_debug changes. */

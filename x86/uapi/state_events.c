@@ -102,8 +102,8 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear those fields of the exception in @events that @events->flags makes meaningless. Return: the
- * reason why @events is illegal, or NULL if it is legal
+ * Clear the fields of the exception in @events that have no meaning with the given @events->flags.
+ * Return: the reason why @events is illegal, or NULL if it is legal
  */
 static const char *normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 {
@@ -171,7 +171,7 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/* ev->insn_len belongs to an earlier event. 0 makes okvm decode the new instruction. */
+	/* ev->insn_len belongs to an earlier event. 0: okvm decodes the instruction at RIP. */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;
@@ -218,7 +218,7 @@ static long ioc_interrupt(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return -ENXIO;
 	if (mode == OKVM_IRQCHIP_SPLIT && ev->user_irq >= 0)
 		return -EEXIST;
-	/* Only one such interrupt can be pending: as on upstream, a second call replaces it. */
+	/* As in upstream, the new interrupt replaces one that is pending or being injected. */
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->irq.injected = false;
 	ev->user_irq = irq->irq;

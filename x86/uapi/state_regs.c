@@ -234,7 +234,7 @@ static int set_sregs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 		ev->irq.injected = true;
 		ev->irq.soft = false;
 		ev->irq.vector = vector;
-		/* The vector in the bitmap may be KVM_INTERRUPT's: do not inject it twice. */
+		/* The bitmap may name a pending KVM_INTERRUPT: do not inject that one twice. */
 		if (!okvm_lapic_in_kernel(vcpu))
 			ev->user_irq = -1;
 	}

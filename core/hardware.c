@@ -29,7 +29,9 @@ static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* True if a reboot has begun, which disables VMX or SVM: VMs that still exist cannot run. */
+/*
+ * True once a reboot has begun. VMX and SVM are then disabled, so VMs that still exist cannot run.
+ */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
@@ -208,9 +210,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. The
- * callback belongs to a "dying" state: then no vCPU thread runs on the CPU any more. Callbacks of
- * "online" states run too early: vCPU threads may still run on the CPU.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. This
+ * must be a callback of a "dying" state, because only then no vCPU thread runs on the CPU any more.
+ * When callbacks of "online" states run, vCPU threads may still run on the CPU.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

@@ -44,7 +44,8 @@ struct okvm_offer {
  *
  * The first registered backend becomes the default, which system ioctls describe. May sleep.
  *
- * Return: the offer, -ENOSPC, or an error of the backend's init() or okvm_arch_offer_create()
+ * Return: the backend's struct okvm_offer, or an ERR_PTR: -ENOSPC, or an error of the backend's
+ * init() or of okvm_arch_offer_create()
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
 /**

@@ -25,7 +25,10 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
  */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry: see the protocol in vcpu.h. */
+	/*
+	 * The caller has set a request bit. Read the mode after that: see the protocol in vcpu.h.
+	 * Pairs with smp_store_mb(vcpu->mode) before the VM entry.
+	 */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == OKVM_OUTSIDE_GUEST)
 		return OKVM_OUTSIDE_GUEST;
@@ -50,7 +53,11 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/* request_leave_guest()'s barrier pairs with set_current_state() of the sleeper. */
+		/*
+		 * request_leave_guest() has a barrier between the request bit and this read. It
+		 * pairs with set_current_state() of the sleeper, which reads its requests after
+		 * that.
+		 */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;

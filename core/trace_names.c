@@ -91,7 +91,10 @@ static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags
 
 static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
 
-/* Reserve all free event numbers up to @last. The kernel allocates the lowest free number first. */
+/*
+ * Reserve all free event numbers up to @last. The kernel gives out the lowest free number first, so
+ * register dummy events until one gets @last or a higher number.
+ */
 static void names_hold(int last)
 {
 	struct trace_event *event;
@@ -125,8 +128,8 @@ static void names_add_all(void)
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
-		 * With the member module set, each user of the event holds a reference to
-		 * okvm.ko, and unloading okvm.ko removes the event.
+		 * Set the member module: then each user of the event holds a reference to okvm.ko,
+		 * and the kernel removes the event when okvm.ko is unloaded.
 		 */
 		names_calls[i]->module = THIS_MODULE;
 	}
@@ -169,9 +172,10 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 /* ---- called under names_lock ---- */
 
 /*
- * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
- * a user has enabled the event. Return true if okvm_names_reg() has done the job. If okvm_names has
- * a trigger, the event's probe stays registered, so the kernel does not call okvm_names_reg().
+ * Make the kernel call okvm_names_reg(), by toggling the event okvm_names: on and off, or off and
+ * on if a user has enabled it. Return true if okvm_names_reg() has done the current job
+ * (names_job). If okvm_names has a trigger, toggling has no effect, because the event's probe stays
+ * registered.
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -181,7 +185,8 @@ static bool names_switch(struct trace_event_file *file)
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
 	/*
-	 * Clear the flag "was enabled": otherwise rmmod okvm would empty the global trace buffer.
+	 * Restore the flag "was enabled": if it stayed set, rmmod okvm would empty the global trace
+	 * buffer.
 	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
@@ -243,9 +248,8 @@ static void names_withdraw(void)
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
 	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger
-	 * on that event: the kernel then does not call okvm_names_reg(). In both cases okvm's
-	 * events stay registered, those of kvm.ko are missing, and okvm tries again at the next
-	 * load of kvm.ko.
+	 * on that event. Then okvm's events stay registered, and kvm.ko has no events. okvm tries
+	 * again when kvm.ko is loaded the next time.
 	 */
 	if (!names_do(NAMES_WITHDRAW))
 		return;
@@ -273,10 +277,10 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Add okvm's events again if kvm.ko has been unloaded. Do this for every module that is loaded or
- * unloaded, because this notifier may miss that kvm.ko is gone. It misses this if a notifier that
- * is called earlier refuses to let kvm.ko load: the kernel then reports GOING only to the notifiers
- * before the refusing one.
+ * Add okvm's events again if kvm.ko has been unloaded. Test this whenever any module is loaded or
+ * unloaded, because the kernel does not always tell this notifier that kvm.ko is gone. If another
+ * notifier refuses to let kvm.ko load, the kernel reports GOING only to the notifiers that it has
+ * called before. This notifier would have been called later.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

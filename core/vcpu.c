@@ -277,7 +277,10 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* fput() delays vcpu_release() until the vCPU has been freed: with NULL it does nothing. */
+	/*
+	 * fput() calls vcpu_release() later, when the vCPU has been freed. vcpu_release() does
+	 * nothing if private_data is NULL.
+	 */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:

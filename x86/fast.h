@@ -83,8 +83,9 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 
 /*
  * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port, set
- * pio_missed. The slow handler then does not look for a device again, and exits to userspace at
- * once (okvm_pio_user()). On a real-time kernel return false, because the devices' locks may sleep.
+ * pio_missed and return false. The slow handler then exits to userspace at once (okvm_pio_user()),
+ * without looking for a device again. On a real-time kernel always return false, because the
+ * devices' locks may sleep.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)

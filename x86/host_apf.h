@@ -22,7 +22,11 @@
 
 #if OKVM_HAS_KVM_HELPERS
 
-/** host_apf_possible() - Return false if the host runs on bare hardware; costs nothing there */
+/**
+ * host_apf_possible() - Return false if the host runs on bare hardware
+ *
+ * The test is patched at boot, so it costs nothing there.
+ */
 static __always_inline bool host_apf_possible(void)
 {
 	return static_cpu_has(X86_FEATURE_HYPERVISOR);

@@ -97,7 +97,9 @@ struct okvm_events {
 	/* NMIs that any thread has queued; serving OKVM_REQ_NMI moves them to nmi_pending */
 	atomic_t nmi_queued;
 	bool nmi_injected;
-	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
+	/*
+	 * length of the INT n, INT3 or INTO whose event is injected; 0: unknown, assume no prefixes
+	 */
 	u8 insn_len;
 	/* length and address of the INT3 that caused the last #BP reported to a debugger */
 	u8 bp_len;
@@ -280,8 +282,8 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* number of the generation (vCPUs with synchronous TSCs) */
-	u64 tsc_lost;		/* @tsc_offset compensates okvm_tsc_lost up to this value */
+	u64 tsc_generation;	/* all vCPUs with the same number have synchronous TSCs */
+	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset compensates */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;

@@ -12,7 +12,10 @@
 
 struct okvm_offer;
 
-/** okvm_arch_init() - called once at module load, before any backend is registered */
+/**
+ * okvm_arch_init() - initialize x86/ and mmu/; called at module load, before a backend is
+ * registered
+ */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
 /**
@@ -57,7 +60,9 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm);
 
 /** okvm_arch_vcpu_create() - create vcpu->arch, ->mmu, ->apic and ->hw, in their reset state */
 int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu);
-/** okvm_arch_vcpu_online() - called when vcpu->idx is set and other threads can find the vCPU */
+/**
+ * okvm_arch_vcpu_online() - tell the LAPIC and TSC code about a vCPU that has become visible
+ */
 void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu);
 /** okvm_arch_vcpu_destroy() - free vcpu->arch, ->mmu, ->apic and ->hw; accepts half-built vCPUs */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu);

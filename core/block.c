@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocking a vCPU that has nothing to do: poll for a while, then sleep. This file also has directed
+ * Blocks a vCPU that has nothing to do: polls for a while, then sleeps. This file also has directed
  * yield: a vCPU that spins gives its CPU to another vCPU of the VM.
  *
  * The polling time adapts as in upstream KVM: it grows while sleeps are short, and shrinks or
@@ -80,7 +80,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Sleep until block_should_end() is true. Return false if it was true at once. */
+/* Sleep until block_should_end() is true. Return true if the thread has slept. */
 static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 {
 	bool slept = false;

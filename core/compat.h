@@ -105,7 +105,7 @@ typedef int okvm_young_t;
 typedef bool okvm_young_t;
 #endif
 
-/* A TSC value of the host, and monotonic raw time and wall-clock time at the same moment, in ns. */
+/* The host's TSC, monotonic raw time and wall-clock time at one moment; times in ns. */
 #include <linux/timekeeping.h>
 struct okvm_snapshot {
 	u64 tsc, raw_ns, real_ns;
@@ -130,7 +130,7 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 /*
  * Register the callback that disables virtualization when the host crashes or reboots in an
  * emergency. Return true if it is registered. From Linux 6.19 on only the kernel's own KVM can
- * register a callback. In an emergency Linux 7.1 and later then disable SVM themselves; 6.19 and
+ * register a callback. In an emergency Linux 7.1 and later disable SVM without a callback; 6.19 and
  * 7.0 leave EFER.SVME set (Documentation/kernels.rst).
  */
 #include <asm/reboot.h>
@@ -643,8 +643,9 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
- * SRSO on Zen 5: the MSR bit BP_SPEC_REDUCE separates return predictions of host and guest. On
- * these CPUs the kernel uses no other mitigation for guests, and the hypervisor must set the bit.
+ * On Zen 5 the MSR bit BP_SPEC_REDUCE mitigates SRSO: it separates return predictions of host and
+ * guest. The kernel has no other mitigation for guests on these CPUs, and the hypervisor must set
+ * the bit.
  */
 #include <asm/msr.h>
 /**

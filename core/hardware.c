@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The registered backends. okvm enables the hardware of a backend on all CPUs for the first VM of
- * the backend, and disables it after the last VM. okvm also enables and disables the hardware on a
- * CPU that goes online or offline, and on all online CPUs for suspend, resume and reboot.
+ * Registers backends and enables their hardware. okvm enables the hardware of a backend on all CPUs
+ * for the first VM of the backend, and disables it after the last VM. okvm also enables and
+ * disables the hardware on a CPU that goes online or offline, and on all online CPUs for suspend,
+ * resume and reboot.
  *
  * Upstream KVM keeps a per-CPU "enabled" mask, a global count and CPU hotplug states of its own.
  * okvm uses other hotplug states, because upstream's modules may be loaded at the same time.

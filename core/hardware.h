@@ -28,9 +28,10 @@ void okvm_hardware_exit(void);
  * @backend: NULL if this entry is free
  * @caps: enum okvm_hw_caps
  * @host: features that x86/ offers to the guests of this backend
- * @host_shadow: like @host, for VMs on shadow paging; equals @host without EPT/NPT
+ * @host_shadow: like @host, but for VMs on shadow paging; the same pointer if the backend has no
+ *  EPT or NPT
  * @users: number of the backend's VMs, maintained by core/hardware.c; the other members are
- *	constant
+ *  constant
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;

@@ -85,8 +85,8 @@ void okvm_pause_wake(struct okvm_vm *vm);
 /**
  * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
  * @interrupted: result of okvm_pause_wait(), or false before the first wait
- * Return: 0 if KVM_RUN may begin; -EIO if the VM is dead; -EINTR if a signal has ended the wait or
- * a pause forbids to wait; OKVM_RUN_PAUSED if the caller must drop vcpu->mutex and call
+ * Return: 0 if KVM_RUN may begin; -EIO if the VM is dead; -EINTR if @interrupted or if a pause has
+ * OKVM_PAUSE_EINTR set; OKVM_RUN_PAUSED if the caller must drop vcpu->mutex and call
  * okvm_pause_wait()
  */
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);

@@ -9,9 +9,10 @@
  * process that paused the VM dies, the VM continues.
  *
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet, so that other
- * threads can read and write the vCPU's state. OKVM_VM_PAUSE sets vm->paused and a request of each
- * vCPU, then takes each vCPU's mutex once. KVM_RUN holds the mutex whenever it executes anything
- * for the guest, and tests vm->paused after it has taken the mutex.
+ * threads can read and write the vCPU's state. When KVM_RUN has taken the mutex, it tests
+ * vm->paused before it executes anything for the guest. So OKVM_VM_PAUSE sets vm->paused and a
+ * request of each vCPU, then takes each vCPU's mutex once. After that no vCPU executes anything for
+ * the guest.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -89,7 +90,10 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* A KVM_RUN may wait in an earlier pause. If @pause->eintr is set, it must fail now. */
+	/*
+	 * If a KVM_RUN already waits in an earlier pause, and @pause->eintr is set, its wait must
+	 * end.
+	 */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }

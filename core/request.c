@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests to vCPUs, kicks, and waiting until all vCPUs have left guest mode.
+ * Sends requests to vCPUs, kicks vCPUs, and waits until all vCPUs have left guest mode.
  *
  * vcpu.h describes the protocol. Upstream KVM spreads it over kvm_main.c and encodes "no wakeup"
  * and "no action" in the request number. Here a request is only a bit, and the caller chooses
@@ -98,7 +98,10 @@ void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wa
 			okvm_vcpu_kick(vcpu);
 			continue;
 		}
-		/* OKVM_EXITING_GUEST is not skipped: such a vCPU may still be in guest mode. */
+		/*
+		 * Send the IPI even if the mode was OKVM_EXITING_GUEST: the vCPU may still be in
+		 * guest mode.
+		 */
 		if (request_leave_guest(vcpu) == OKVM_OUTSIDE_GUEST || READ_ONCE(vcpu->cpu) == me)
 			continue;
 		any = true;

@@ -6,9 +6,9 @@
  *
  * okvm has a module notifier. The kernel calls it when the upstream module is being loaded, before
  * that module's init function runs, and when that module has been unloaded. Until the first of
- * these calls okvm looks for the module's sysfs entry each time it needs to know. It must not
- * remember what it finds: if okvm is loaded while the module is being unloaded, okvm may still find
- * the entry, and no notifier is called any more when the entry goes.
+ * these calls, okvm looks for the module's sysfs entry each time it needs to know. It must not
+ * remember that it has found an entry: if okvm is loaded while the module is being unloaded, the
+ * entry is still there, but the notifiers have already been called.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tools know KVM's trace events by the names that kvm.ko gives them (system kvm). Two modules can
- * share a trace system, but not an event name: okvm registers its events under these names only
+ * share a trace system, but not an event name. So okvm registers its events under these names only
  * while kvm.ko is not loaded.
  *
  * The kernel registers a module's events in a module notifier, before the module's init function
@@ -15,10 +15,11 @@
  * class. So okvm has an event of its own, okvm_names, whose reg function is okvm_names_reg(). To
  * add or remove events, okvm enables okvm_names, and okvm_names_reg() changes the list of events.
  *
- * The kernel calls okvm_names_reg() while it walks through the list. If okvm enables okvm_names,
- * the walk continues from okvm_names, which stays in the list. So okvm_names_reg() may change the
- * rest of the list. If another thread enables okvm_names, for example with all other events, the
- * walk may continue from an event that would be removed. Then okvm_names_reg() changes nothing.
+ * The kernel calls okvm_names_reg() while it walks through the list, and then continues from the
+ * current event. If okvm has enabled okvm_names, that event is okvm_names itself, which stays in
+ * the list. So okvm_names_reg() may change the rest of the list. If another thread has enabled
+ * okvm_names, for example with all other events, okvm_names_reg() changes nothing, because the
+ * current event may be one that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. So names_hold() reserves the numbers of

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying vCPUs, loading them on a CPU and unloading them, the shared pages that
- * userspace maps, and the vCPU ioctls of core/.
+ * Creates and destroys vCPUs, and loads them on a CPU. This file also has the pages that a vCPU
+ * shares with userspace, and the vCPU ioctls of core/.
  */
 #include <linux/anon_inodes.h>
 #include <linux/error-injection.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying virtual machines, and the ioctls of a VM fd that belong to core/.
+ * Creates and destroys virtual machines, and has the ioctls of a VM fd that belong to core/.
  *
  * Each fd derived from the VM holds one reference. The last close destroys the VM, whichever fd is
  * closed last.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Handlers of fast exits, for both vendors. They run with IRQs off and never sleep. Each fast_*()
- * returns true if it has handled the exit: then the guest can be entered again. If a handler
- * returns false, it has changed nothing except vcpu->arch->stay.pio_missed. Then the backend's slow
- * handler, exit_slow() in struct okvm_stay_ops, must handle the exit.
+ * returns true if it has handled the exit: the guest can then be entered again. If it returns
+ * false, it has changed nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler
+ * (exit_slow() in struct okvm_stay_ops) must handle the exit.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H

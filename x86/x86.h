@@ -314,7 +314,7 @@ struct okvm_arch_vcpu {
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* last VM exit: by a host interrupt, so between two instructions */
+	bool between_insns;	/* last VM exit: between two instructions (host interrupt) */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */
@@ -341,7 +341,7 @@ struct okvm_arch_vm {
 	u64 cur_tsc_offset;		/* offset of the newest generation */
 	u32 last_tsc_khz;		/* TSC frequency of the vCPU whose TSC was written last */
 	u64 cur_tsc_generation;		/* number of the newest generation */
-	u64 nr_vcpus_matched_tsc;	/* vCPUs of the newest generation, except its first one */
+	u64 nr_vcpus_matched_tsc;	/* number of vCPUs of the newest generation, minus 1 */
 	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */
 	bool use_master_clock;		/* all vCPUs share one pair of TSC and time */
 	/* the shared pair: host's clock (okvm_clock_base_ns()) and host's TSC at one moment */

@@ -133,8 +133,10 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable);
 
 /**
  * okvm_arch_blocks() - choose the host timer that implements the guest's LAPIC timer
- * @begins: true: the vCPU is going to block, so use a timer of the host kernel; false: the vCPU no
- *  longer blocks, so use the VMX preemption timer again, if there is one
+ * @begins: true before the vCPU blocks, false after it
+ *
+ * While the vCPU blocks, this is a timer of the host kernel; otherwise it is the VMX preemption
+ * timer, if there is one.
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 

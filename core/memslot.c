@@ -70,8 +70,8 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 	do {
 		/*
 		 * Pairs with slot_store(), which increments the count before it stores into the
-		 * tree: a reader of the count sees all stores into the tree that it counts, except
-		 * perhaps the last one.
+		 * tree. So a reader of the count sees all stores that are counted, except perhaps
+		 * the last one.
 		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);

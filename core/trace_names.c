@@ -214,8 +214,8 @@ static bool names_do(enum names_job job)
 }
 
 /*
- * Return true if another module has registered the event kvm_exit of the system kvm. The event may
- * also be okvm's own, because names_remove_all() leaves an event that is in use: then return false.
+ * Return true if the system kvm has an event kvm_exit that is not okvm's own. It may have okvm's
+ * own event, because names_remove_all() leaves an event that is in use.
  */
 static bool names_exist(void)
 {

@@ -234,9 +234,9 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
- * Some functions take a set of vCPUs as a u64. Bits 0-62 are for the first 63 vCPUs of the VM. Bit
- * 63 is for all others: do not clear it to remove one of them from a set, because the set may have
- * others.
+ * Some functions take a set of vCPUs as a u64. Bits 0-62 are for the first 63 vCPUs of the VM, bit
+ * 63 is for all others. Do not clear bit 63 to remove a vCPU from a set: other vCPUs of the set may
+ * share this bit.
  */
 #define OKVM_VCPUS_OTHERS	BIT_ULL(63)
 #define OKVM_VCPUS_ALL		(~0ULL)

@@ -191,8 +191,8 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	/*
-	 * After true, the guest uses the CPU's debug registers directly, until debug_leave()
-	 * (x86/stay.h) saves them and intercepts MOV DR again.
+	 * If this function returns true, the guest uses the CPU's debug registers directly, until
+	 * debug_leave() (x86/stay.h) saves them and intercepts MOV DR again.
 	 */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;

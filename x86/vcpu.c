@@ -95,9 +95,9 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 	unsigned long old_cr0 = init ? okvm_cr0(vcpu) : 0;
 
 	/*
-	 * The vCPU may have exited to userspace in the middle of an instruction: KVM_GET_MP_STATE
-	 * takes a pending INIT even then. The next KVM_RUN must not complete that instruction. It
-	 * finds out by comparing RIP with the old RIP, which this call records.
+	 * An INIT may come while an instruction waits for userspace, because KVM_GET_MP_STATE takes
+	 * a pending INIT at any time. The next KVM_RUN must not complete that instruction. It finds
+	 * out by comparing RIP with the old value, which this call records.
 	 */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))

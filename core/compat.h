@@ -487,7 +487,9 @@ static inline void okvm_rcu_note_guest(void)
 #endif
 }
 
-/* VMSCAPE: make the kernel flush the branch predictor before userspace runs after a guest. */
+/*
+ * Mitigate VMSCAPE: make the kernel flush the branch predictor when userspace runs after a guest.
+ */
 static inline void okvm_note_guest_ran(void)
 {
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER

@@ -112,7 +112,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Entries of vcpu->empty_port[], a cache of ports without a device, indexed by low port bits. */
+/* Number of entries of vcpu->empty_port[], which caches ports without a device by low port bits. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Number of basic exit reasons that have a counter of their own in the stats fd. */

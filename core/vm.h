@@ -123,7 +123,10 @@ struct okvm_vm {
 	struct mutex slots_lock;
 	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
 
-	/* @bus_lock: for writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
+	/*
+	 * @bus_lock serializes writers of buses, ioeventfds and coalesced zones. Taken inside
+	 * @lock.
+	 */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
 	u32 bus_gen;			/* grows with each change of @bus */

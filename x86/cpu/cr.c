@@ -263,7 +263,7 @@ static void cr4_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 {
 	unsigned long changed = old ^ cr4;
 
-	/* The changes that flush the TLB (SDM "Operations that Invalidate TLBs ..."). */
+	/* These changes flush the TLB (SDM "Operations that Invalidate TLBs ..."). */
 	if (changed & (X86_CR4_PGE | X86_CR4_PAE) || old & ~cr4 & X86_CR4_PCIDE ||
 	    cr4 & ~old & X86_CR4_SMEP)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);

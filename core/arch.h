@@ -12,21 +12,25 @@
 
 struct okvm_offer;
 
-/** okvm_arch_init() - called once at module load, before any backend is registered */
+/**
+ * okvm_arch_init() - initialize x86/ and mmu/; called at module load, before a backend is
+ * registered
+ */
 int okvm_arch_init(void);
 void okvm_arch_exit(void);
 /**
- * okvm_arch_offer_create() - compute what a backend's VMs can offer guests on this host
- * @offer: the backend; the function reads @offer->caps and sets @offer->host and ->host_shadow
+ * okvm_arch_offer_create() - compute which features a backend's VMs can offer guests on this host
+ * @offer: describes the backend; the function reads @offer->caps, and fills in @offer->host and
+ *  @offer->host_shadow
  * Return: 0, -ENOMEM, or -E2BIG if the CPUID table is too small
  */
 int okvm_arch_offer_create(struct okvm_offer *offer);
 void okvm_arch_offer_destroy(struct okvm_offer *offer);
 /**
- * okvm_arch_emergency() - count the users of the callback that disables VMX or SVM in a host crash
+ * okvm_arch_emergency() - register the callback that disables VMX or SVM if the host crashes
  * @needed: true before a backend's hardware is enabled; false after the hardware is disabled
  *
- * The callback is registered while there is a user. May sleep.
+ * The function counts the calls: the callback stays registered while a backend needs it. May sleep.
  */
 void okvm_arch_emergency(bool needed);
 
@@ -35,12 +39,16 @@ extern const struct okvm_ioctl_table okvm_arch_ioctls[];
 
 /**
  * okvm_arch_check_extension() - KVM_CHECK_EXTENSION for capabilities that core/ does not answer
- * @vm: the VM; NULL on the system fd: return the value for a VM of the default backend
+ * @vm: the VM; NULL if userspace asks on the system fd: the function then answers for a VM of the
+ *  default backend
  * Return: the capability's value; 0 if it is unknown or not supported
  */
 int okvm_arch_check_extension(struct okvm_vm *vm, long cap);
 
-/** okvm_arch_vm_enable_cap() - KVM_ENABLE_CAP on a VM fd; under vm->lock. -EINVAL if unknown */
+/**
+ * okvm_arch_vm_enable_cap() - KVM_ENABLE_CAP on a VM fd; the caller holds vm->lock
+ * Return: 0 or a negative errno; -EINVAL if the capability is unknown
+ */
 int okvm_arch_vm_enable_cap(struct okvm_vm *vm, const struct kvm_enable_cap *cap);
 
 /** okvm_arch_vm_create() - create vm->arch, vm->mmu and vm->irq. vm->hw exists already. */
@@ -52,7 +60,9 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm);
 
 /** okvm_arch_vcpu_create() - create vcpu->arch, ->mmu, ->apic and ->hw, in their reset state */
 int okvm_arch_vcpu_create(struct okvm_vcpu *vcpu);
-/** okvm_arch_vcpu_online() - called when vcpu->idx is set and other threads can find the vCPU */
+/**
+ * okvm_arch_vcpu_online() - tell the LAPIC and TSC code about a vCPU that has become visible
+ */
 void okvm_arch_vcpu_online(struct okvm_vcpu *vcpu);
 /** okvm_arch_vcpu_destroy() - free vcpu->arch, ->mmu, ->apic and ->hw; accepts half-built vCPUs */
 void okvm_arch_vcpu_destroy(struct okvm_vcpu *vcpu);
@@ -111,19 +121,22 @@ bool okvm_arch_vcpu_can_enter(struct okvm_vcpu *vcpu);
 bool okvm_arch_vcpu_runnable(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_vcpu_unblocked() - take a pending INIT or SIPI and end HLT, after okvm_vcpu_block()
- * @runnable: the result of okvm_vcpu_block()
+ * okvm_arch_vcpu_unblocked() - update mp_state after okvm_vcpu_block() has returned
+ * @runnable: what okvm_vcpu_block() has returned
  *
- * Updates mp_state. If @runnable is false, HLT ends only if an event is pending.
+ * Takes a pending INIT or SIPI. Ends HLT if okvm_vcpu_block() has seen an event that ends HLT, or
+ * if one is pending now.
  *
- * Return: OKVM_RESUME to continue, or -EAGAIN if the vCPU still cannot enter the guest
+ * Return: OKVM_RESUME if the vCPU can enter the guest, otherwise -EAGAIN
  */
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable);
 
 /**
- * okvm_arch_blocks() - choose the timer that implements the guest's LAPIC timer
- * @begins: true when the vCPU is going to block: use a timer of the host kernel; false after
- *	that: use a timer of the CPU (VMX preemption timer) again, if there is one
+ * okvm_arch_blocks() - choose the host timer that implements the guest's LAPIC timer
+ * @begins: true before the vCPU blocks, false after it
+ *
+ * While the vCPU blocks, this is a timer of the host kernel; otherwise it is the VMX preemption
+ * timer, if there is one.
  */
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins);
 
@@ -156,18 +169,20 @@ bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu);
 bool okvm_arch_poll_allowed(struct okvm_vcpu *vcpu);
 
 /**
- * okvm_arch_sleeps() - find out by how much a suspend of the host has set the TSC back
+ * okvm_arch_sleeps() - measure by how much a suspend of the host has set the TSC back
  * @begins: true when the host suspends, false when it resumes
  *
- * Some machines reset the TSC during a suspend. The function compares the TSC before and after,
- * and adds the difference to okvm_tsc_lost. Called with one CPU online and IRQs off.
+ * Some machines reset the TSC during a suspend. On resume the function adds the difference between
+ * the TSC values before and after the suspend to okvm_tsc_lost. Called with one CPU online and IRQs
+ * off.
  */
 void okvm_arch_sleeps(bool begins);
 
 /**
- * okvm_arch_slots_changed() - after a memory slot change, make vCPUs write their kvmclock records
+ * okvm_arch_slots_changed() - after a memory slot change, retry failed writes of kvmclock records
  *
- * A vCPU could not write its record if there was no memory at the record's address.
+ * If there was no memory at the address of a vCPU's record, the vCPU could not write the record.
+ * The change may have added the memory.
  */
 void okvm_arch_slots_changed(struct okvm_vm *vm);
 
@@ -183,11 +198,11 @@ int okvm_mmu_slot_prepare(struct okvm_vm *vm, const struct okvm_memslot *new,
 void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change);
 /**
- * okvm_mmu_generation_changes() - zap all MMIO SPTEs before the low bits of the generation wrap
+ * okvm_mmu_generation_changes() - zap all MMIO SPTEs before the generation in them wraps
+ * @next: the generation that the caller is going to set
  *
- * An MMIO SPTE contains only these bits of the slots' generation, so after a wrap an old MMIO SPTE
- * could look current. The caller is going to set the generation to @next. Until then the
- * generation is odd, so no MMIO SPTE is made.
+ * An MMIO SPTE holds only the low bits of the slots' generation. When these bits wrap, an old MMIO
+ * SPTE would look current again. The generation is odd during the call, so no MMIO SPTE is made.
  */
 void okvm_mmu_generation_changes(struct okvm_vm *vm, u64 next);
 /** okvm_mmu_slot_flush() - zap all mappings of @slot, which okvm_slot_find() no longer finds */

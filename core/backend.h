@@ -41,7 +41,9 @@ enum okvm_hw_caps {
 	/* the host wants huge pages to be non-executable (iTLB multihit) */
 	OKVM_HW_NX_HUGEPAGES	= 1 << 15,
 	OKVM_HW_UMIP		= 1 << 16,	/* UMIP in hardware or by descriptor-table exits */
-	/* two-dimensional paging has the entry format and levels of the host's page tables (NPT) */
+	/*
+	 * nested paging has the same entry format and number of levels as the host's paging (NPT)
+	 */
 	OKVM_HW_TDP_PT		= 1 << 17,
 	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may determine memory types */
 };
@@ -83,10 +85,11 @@ struct okvm_backend {
 	void (*vm_destroy)(struct okvm_vm *vm);
 
 	/*
-	 * Enter the guest and handle its VM exits until core/run.c has something to do. Fast exits
-	 * return to the guest with IRQs off; other exits are handled with IRQs on. Called by the
-	 * vCPU thread with IRQs and preemption on and the vCPU loaded. Return: enum okvm_outcome;
-	 * after OKVM_RESUME the caller tests requests and signals.
+	 * Enter the guest and handle its VM exits. Return when a request, a signal or another task
+	 * needs core/run.c, or when KVM_RUN has to end. Fast exits are handled with IRQs off, other
+	 * exits with IRQs on. Called by the vCPU thread with IRQs and preemption on and the vCPU
+	 * loaded. Return: enum okvm_outcome; after OKVM_RESUME the caller tests requests and
+	 * signals.
 	 */
 	int (*run)(struct okvm_vcpu *vcpu);
 	/* Make @cpu, which runs @vcpu, leave guest mode. Called on another CPU, preemption off. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocking a vCPU that has nothing to do: poll for a while, then sleep. This file also has directed
+ * Blocks a vCPU that has nothing to do: polls for a while, then sleeps. This file also has directed
  * yield: a vCPU that spins gives its CPU to another vCPU of the VM.
  *
  * The polling time adapts as in upstream KVM: it grows while sleeps are short, and shrinks or
@@ -61,9 +61,10 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU:
- * that task may produce the awaited event. Test block_should_end() at least once.
- * Return: block_should_end()'s result
+ * Poll until block_should_end() is true or the polling time ends. Also stop if another task wants
+ * this CPU, because that task may produce the event that the vCPU waits for. Call
+ * block_should_end() at least once.
+ * Return: the last result of block_should_end()
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
@@ -79,7 +80,7 @@ static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 	return over;
 }
 
-/* Sleep until block_should_end() is true. Return false if it was true at once. */
+/* Sleep until block_should_end() is true. Return true if the thread has slept. */
 static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 {
 	bool slept = false;
@@ -97,8 +98,8 @@ static bool block_sleep(struct okvm_vcpu *vcpu, struct block *block)
 }
 
 /*
- * Count @block in the vCPU's statistics. A poll counts as successful if the vCPU did not sleep,
- * even if the event came only after the end of the poll and before the sleep.
+ * Count @block in the vCPU's statistics. A poll counts as successful if the vCPU did not sleep
+ * after it.
  */
 static void block_count(struct okvm_vcpu *vcpu, const struct block *block)
 {
@@ -211,10 +212,10 @@ void okvm_vcpu_wait_end(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set TIF_NOTIFY_SIGNAL, which ends the vCPU thread's interruptible wait for memory as a signal
- * would. Without queued work the flag has no other effect, and the return to userspace clears the
- * flag. The caller holds wait_lock, and has seen that OKVM_REQ_LEAVE is pending: the thread is
- * still in the KVM_RUN that OKVM_REQ_LEAVE has to end.
+ * End the vCPU thread's interruptible wait for memory by setting TIF_NOTIFY_SIGNAL. The flag ends
+ * the wait as a signal would, but has no other effect, and the return to userspace clears it. The
+ * caller holds wait_lock and has seen OKVM_REQ_LEAVE pending, so the thread is still in the KVM_RUN
+ * that has to end.
  */
 static void block_interrupt(struct task_struct *task)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * okvm_thread_work(), the function of core/compat.h that needs the types of upstream KVM. No other
- * file may include <linux/kvm_host.h>.
+ * Defines okvm_thread_work(), which is declared in core/compat.h and needs the types of upstream
+ * KVM. No other file may include <linux/kvm_host.h>.
  *
  * Before Linux 6.18 the kernel function xfer_to_guest_mode_handle_work() takes a struct kvm_vcpu.
  * If a signal ends the work, the function writes an exit reason to vcpu->run and increments a
- * counter in the structure. It uses no other member. okvm passes a dummy structure, which all
- * threads share and no code reads. With CONFIG_MODVERSIONS the kernel refuses to load a module that
- * was built for another layout of the structure.
+ * counter in the structure. It uses no other member. So okvm passes a dummy structure, which all
+ * threads share and no code reads. If the kernel has another layout of the structure,
+ * CONFIG_MODVERSIONS makes it refuse to load the module.
  */
 #include <linux/errno.h>
 #include <linux/kconfig.h>
@@ -40,8 +40,8 @@ int okvm_thread_work(void)
 #else
 
 /*
- * A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). Let KVM_RUN return to
- * userspace, where the kernel does the work, and restart it.
+ * A kernel that is built without KVM has no xfer_to_guest_mode_handle_work(). So make KVM_RUN
+ * return to userspace. The kernel does the work on this return, and then restarts KVM_RUN.
  */
 int okvm_thread_work(void)
 {

@@ -6,9 +6,9 @@
 #include <linux/version.h>
 
 /*
- * From 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and kvm-amd.
- * These are symbols that VMX needs, those for switching FPU states, and helpers that okvm can
- * replace (list: Documentation/kernels.rst). Kbuild does not build vmx/ for these kernels.
+ * From Linux 6.19 on the kernel exports some symbols only to the modules kvm, kvm-intel and
+ * kvm-amd. VMX needs some of these symbols, so Kbuild does not build vmx/ for these kernels. okvm
+ * replaces the others (Documentation/kernels.rst).
  */
 #ifndef OKVM_HAS_KVM_HELPERS
 #define OKVM_HAS_KVM_HELPERS	1
@@ -22,8 +22,9 @@
 #include <asm/segment.h>
 
 /*
- * Replace the kernel's write_ibpb(), which is not exported to okvm: write IA32_PRED_CMD, and fill
- * the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX and RDX.
+ * Replacement for the kernel's write_ibpb(), which the kernel does not export to okvm. Writes
+ * IA32_PRED_CMD, and fills the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX
+ * and RDX.
  */
 .macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx
@@ -53,8 +54,8 @@
 
 /*
  * Clear the CPU's buffers before VMRUN, on CPUs where a guest could infer their contents (TSA).
- * Changes only RFLAGS. VERW clears buffers only if its operand, a selector, is in memory. Where the
- * kernel does not export its selector x86_verw_sel to okvm, the macro has a selector of its own.
+ * VERW clears the buffers if its operand is a selector in memory. Some kernels do not export their
+ * selector x86_verw_sel to okvm: there the macro uses a selector of its own. Changes only RFLAGS.
  */
 .macro OKVM_CLEAR_BUFFERS
 #if !OKVM_HAS_KVM_HELPERS
@@ -104,7 +105,7 @@ typedef int okvm_young_t;
 typedef bool okvm_young_t;
 #endif
 
-/* A TSC value of the host, and monotonic raw time and wall-clock time at the same moment, in ns. */
+/* The host's TSC, monotonic raw time and wall-clock time at one moment; times in ns. */
 #include <linux/timekeeping.h>
 struct okvm_snapshot {
 	u64 tsc, raw_ns, real_ns;
@@ -127,10 +128,10 @@ static inline void okvm_snapshot_get(struct okvm_snapshot *snap)
 }
 
 /*
- * Register the callback that disables virtualization before a crash kernel or an emergency restart.
- * Return true if it is registered. From Linux 6.19 on only the kernel's own KVM can register one,
- * and okvm supports only SVM. In an emergency Linux 7.1 and later set GIF and clear EFER.SVME
- * themselves. Linux 6.19 and 7.0 leave EFER.SVME set (Documentation/kernels.rst).
+ * Register the callback that disables virtualization when the host crashes or reboots in an
+ * emergency. Return true if it is registered. From Linux 6.19 on only the kernel's own KVM can
+ * register a callback. In an emergency Linux 7.1 and later disable SVM without a callback; 6.19 and
+ * 7.0 leave EFER.SVME set (Documentation/kernels.rst).
  */
 #include <asm/reboot.h>
 static inline bool okvm_emergency_register(void (*off)(void))
@@ -303,9 +304,9 @@ static inline void okvm_shrinker_remove(struct shrinker *s)
 }
 
 /*
- * For NUMA balancing the kernel makes pages inaccessible, to find out which CPU uses them. With
- * FOLL_HONOR_NUMA_FAULT get_user_pages() makes such a page accessible again. Before Linux 6.6
- * get_user_pages() does that without a flag.
+ * Flag for get_user_pages(). NUMA balancing makes pages inaccessible, to find out which CPU uses
+ * them. With this flag get_user_pages() makes such a page accessible again. Before Linux 6.6 it
+ * does so without a flag.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 #define OKVM_FOLL_NUMA	FOLL_HONOR_NUMA_FAULT
@@ -373,10 +374,10 @@ static inline long okvm_get_user_page(unsigned long addr, unsigned int gup, stru
  * Make the host fault in a page of another mm. May sleep; failures are not reported.
  *
  * Before Linux 6.15 get_user_pages_remote() may spin for ever while a userfaultfd is being closed.
- * It holds mmap_lock for reading and calls the fault handler again and again. The handler reports
- * neither a page nor an error until the close is complete, but the close waits for mmap_lock.
- * fixup_user_fault() does not spin: it calls the handler again only after the handler has dropped
- * the lock. A vCPU's own fault (okvm_get_user_page()) can spin until SIGKILL, as with upstream KVM.
+ * It holds mmap_lock and calls the fault handler until the handler has fetched the page or failed.
+ * During the close the handler does neither, and the close waits for mmap_lock. fixup_user_fault()
+ * does not spin: it calls the handler again only after the lock was dropped. A vCPU's own fault
+ * (okvm_get_user_page()) can spin until SIGKILL, as with upstream KVM.
  */
 static inline void okvm_fault_in_remote(struct mm_struct *mm, unsigned long addr, bool write)
 {
@@ -486,7 +487,9 @@ static inline void okvm_rcu_note_guest(void)
 #endif
 }
 
-/* VMSCAPE: make the kernel flush the branch predictor before userspace runs after a guest. */
+/*
+ * Mitigate VMSCAPE: make the kernel flush the branch predictor when userspace runs after a guest.
+ */
 static inline void okvm_note_guest_ran(void)
 {
 #ifdef X86_FEATURE_IBPB_EXIT_TO_USER
@@ -508,7 +511,8 @@ static inline void okvm_host_machine_check(void)
 /*
  * Return true if okvm must clear the CPU buffers at VM entries because of MMIO Stale Data. This is
  * so if the CPU is affected and no other mitigation clears the buffers at each VM entry. The kernel
- * sets a static key then, which Linux 6.17 renamed. Since Linux 6.19 it sets a CPU feature instead.
+ * reports this by a CPU feature since Linux 6.19, and by a static key before. Linux 6.17 renamed
+ * the key.
  */
 static __always_inline bool okvm_clear_for_mmio(void)
 {
@@ -561,8 +565,9 @@ static inline void okvm_complete_vector(void)
 #endif
 
 /*
- * In kernel code newer kernels give kvm_run's immediate_exit another name by this macro. The name
- * is a warning that userspace can change the member at any time.
+ * The name of kvm_run's member immediate_exit in kernel code. Newer kernels rename the member
+ * there, as a warning that userspace can change it at any time. They define this macro; older
+ * kernels do not.
  */
 #ifndef HINT_UNSAFE_IN_KVM
 #define HINT_UNSAFE_IN_KVM(name) name
@@ -574,11 +579,11 @@ static inline void okvm_complete_vector(void)
 /**
  * okvm_thread_work() - do the thread's TIF_NOTIFY_RESUME work without leaving the kernel
  *
- * Runs task work, throttling and rseq, and reschedules if needed.
+ * Runs task work, throttling and rseq, and reschedules if needed. May sleep. The caller holds no
+ * lock that task work may take.
  *
- * Context: as on return to userspace: may sleep; the caller holds no lock that task work may take.
  * Return: 0; -EINTR if a signal is pending; -ERESTARTNOINTR if this kernel can do the work only on
- * the return to userspace.
+ * the return to userspace: KVM_RUN must then return this error.
  */
 int okvm_thread_work(void);
 
@@ -624,8 +629,9 @@ static inline bool okvm_memory_encrypted(void)
 }
 
 /*
- * perf can count events of the host alone, or of the guest alone, only if it knows that EFER.SVME
- * is set. Tell perf whether it is set. Since Linux 6.19 okvm cannot: only KVM's modules can.
+ * Tell perf whether EFER.SVME is set. perf must know this to count events of the host alone or of
+ * the guest alone. Since Linux 6.19 only KVM's own modules can tell perf, so this function does
+ * nothing.
  */
 #include <asm/perf_event.h>
 static inline void okvm_perf_svm(bool on)
@@ -639,8 +645,9 @@ static inline void okvm_perf_svm(bool on)
 }
 
 /*
- * SRSO on Zen 5: the MSR bit BP_SPEC_REDUCE separates return predictions of host and guest. On
- * these CPUs the kernel uses no other mitigation for guests, and the hypervisor must set the bit.
+ * On Zen 5 the MSR bit BP_SPEC_REDUCE mitigates SRSO: it separates return predictions of host and
+ * guest. The kernel has no other mitigation for guests on these CPUs, and the hypervisor must set
+ * the bit.
  */
 #include <asm/msr.h>
 /**
@@ -664,9 +671,9 @@ static __always_inline bool okvm_bp_spec_reduce(bool on)
 }
 
 /*
- * Return a value for EAX of CPUID leaf 80000021h, built from the kernel's feature flags. Executing
- * CPUID does not suffice: a CPU without this leaf may have the features, and the kernel derives
- * some flags from the microcode revision. Each #ifdef tests a name that some stable kernels lack.
+ * Return a value for EAX of CPUID leaf 80000021h, built from the kernel's feature flags. The CPU's
+ * own value does not suffice: a CPU without this leaf may have the features, and some flags depend
+ * on the microcode revision. Some stable kernels lack some of the flags' names, hence each #ifdef.
  */
 static inline u32 okvm_host_ext21_eax(void)
 {

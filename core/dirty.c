@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The dirty log: one bit per frame of a slot, set when the frame is written, collected by
- * userspace.
+ * The dirty log has one bit per frame of a slot. The bit is set when the frame is written, and
+ * userspace collects the bits.
  *
  * KVM_GET_DIRTY_LOG reads and clears the bits, write-protects their frames again, and flushes the
- * TLBs once before it returns. Until that flush the guest may write through a stale translation,
- * but only to frames whose bits userspace has just received and whose contents it copies later.
+ * TLBs once before it returns. Until that flush the guest may write to these frames through a stale
+ * translation. No such write is lost: userspace copies the frames after the ioctl has returned.
  * With KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_GET_DIRTY_LOG only copies the bits;
  * KVM_CLEAR_DIRTY_LOG clears them, write-protects their frames and flushes. Upstream KVM keeps a
  * second bitmap per slot as a buffer; okvm uses one page as a buffer, for 32,768 frames at a time.
@@ -68,9 +68,10 @@ void okvm_mark_dirty(struct okvm_vm *vm, struct okvm_memslot *slot, gfn_t gfn)
 	if (!dirty)
 		return;
 	/*
-	 * The bit is usually set already. Test it first, to avoid dirtying its cache line. The
-	 * barrier makes the caller's write to the frame visible before the test reads the bit. So
-	 * a thread that clears the bit after the test, and then copies the frame, sees the write.
+	 * The bit is usually set already, so test it first, to avoid dirtying its cache line. The
+	 * caller has written the frame. The barrier orders this write before the test. So if
+	 * another thread clears the bit after the test and then copies the frame, it sees the
+	 * write.
 	 */
 	smp_mb();
 	if (!test_bit(gfn - slot->base, dirty))

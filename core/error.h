@@ -27,7 +27,8 @@ void okvm_error_get(struct okvm_error_box *box, struct okvm_error *out);
 
 /**
  * okvm_error_set() - store a failure, replacing the last one
- * @error: kind, errno, data and text; @error->count is ignored, because the function counts itself
+ * @error: kind, errno, data and text; @error->count is ignored, because the function counts
+ *  failures
  *
  * Context: process; takes @box->lock without disabling IRQs.
  */

@@ -2,10 +2,9 @@
 /*
  * Checked access to guest memory.
  *
- * Guest memory is always accessed as user memory, through the VMM's mapping. The host's page-fault
- * handler then does what is necessary, and no page is pinned. Upstream KVM also maps guest pages
- * into the kernel, for atomic accesses and for its own caches. To find the page frame, upstream
- * once computed the frame number from the VMA, which caused CVE-2022-1158.
+ * Guest memory is always accessed as user memory, through the VMM's mapping. So the host's
+ * page-fault handler fetches absent pages, and no page is pinned. Upstream KVM also maps guest
+ * pages into the kernel, for atomic accesses and for its own caches.
  */
 #include <linux/err.h>
 #include <linux/minmax.h>
@@ -68,8 +67,8 @@ static int gm_write_word(void __user *at, const void *data, size_t len)
 }
 
 /*
- * Return the number of bytes not copied. If an aligned word cannot be accessed, return -EFAULT,
- * which is greater than @len because the return type is unsigned.
+ * Copy @len bytes in the direction of @op. Return the number of bytes not copied. If an aligned
+ * word cannot be accessed, return -EFAULT; as an unsigned number this is greater than @len.
  */
 static unsigned long gm_copy(enum gm_op op, void __user *at, void *data, size_t len)
 {
@@ -201,14 +200,14 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 		return 1;
 	hva = okvm_slot_hva(slot, gfn);
 	/*
-	 * First look for the page without taking a lock: it may be present, because not every
-	 * caller has tried the access.
+	 * First look for the page without taking a lock. The page may be present: some callers call
+	 * this function before they have tried the access.
 	 */
 	if (get_user_page_fast_only(hva, gup & FOLL_WRITE, &page)) {
 		put_page(page);
 		return 0;
 	}
-	/* Try without waiting: if the page is present, a pending kick or signal does not matter. */
+	/* Next, get the page without waiting. Only a wait must be ended by a kick or a signal. */
 	n = get_user_pages_unlocked(hva, 1, &page, gup | OKVM_FOLL_NUMA | FOLL_NOWAIT);
 	if (!n || n == -EAGAIN) {
 		if (!okvm_vcpu_wait_begin(vcpu))

@@ -20,8 +20,8 @@ int okvm_read_guest(struct okvm_vm *vm, gpa_t gpa, void *data, size_t len);
 int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len);
 
 /*
- * Limit of okvm_guest_wait() calls for one access. After that the caller makes the access with page
- * faults enabled, and waits for the page as long as the host takes.
+ * Maximum number of okvm_guest_wait() calls for one access. If the page is still absent after that,
+ * the caller makes the access with page faults enabled, and waits as long as the host needs.
  */
 #define OKVM_GUEST_TRIES	16
 
@@ -29,13 +29,14 @@ int okvm_write_guest(struct okvm_vm *vm, gpa_t gpa, const void *data, size_t len
  * okvm_guest_wait() - make the host fetch the page at @gpa; a signal or OKVM_VCPU_KICK ends it
  * @tries: number of earlier calls for the same access
  *
- * Called in KVM_RUN, after an access with page faults disabled has failed with -EFAULT, or before
- * an access that must not fail. An access with page faults enabled would also wait for the page,
- * but only SIGKILL could end that wait. May sleep. The caller holds vm->srcu.
+ * Called in KVM_RUN before an access that must not fail, or after an access with page faults
+ * disabled has failed with -EFAULT. With page faults enabled the access itself would wait for the
+ * page, but only SIGKILL could end that wait. May sleep. The caller holds vm->srcu.
  *
- * Return: 0: the page is present, try the access again; 1: make the access with page faults
- * enabled, because the page cannot be fetched here or @tries has reached OKVM_GUEST_TRIES; -EINTR:
- * end KVM_RUN
+ * Return: 0 if the page is present: try the access again.
+ * 1 if the page cannot be fetched here, or if @tries has reached OKVM_GUEST_TRIES: make the access
+ * with page faults enabled.
+ * -EINTR if a signal or a kick has ended the wait: end KVM_RUN.
  */
 int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int tries);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The registered backends. okvm enables the hardware of a backend on all CPUs for the first VM of
- * the backend, and disables it after the last VM. okvm also enables and disables the hardware on a
- * CPU that goes online or offline, and on all online CPUs for suspend, resume and reboot.
+ * Registers backends and enables their hardware. okvm enables the hardware of a backend on all CPUs
+ * for the first VM of the backend, and disables it after the last VM. okvm also enables and
+ * disables the hardware on a CPU that goes online or offline, and on all online CPUs for suspend,
+ * resume and reboot.
  *
  * Upstream KVM keeps a per-CPU "enabled" mask, a global count and CPU hotplug states of its own.
  * okvm uses other hotplug states, because upstream's modules may be loaded at the same time.
@@ -29,7 +30,9 @@ static struct okvm_offer hw_offers[HW_MAX_OFFERS];
 struct okvm_offer *okvm_default_offer;
 OKVM_EXPORT_FOR_KUNIT(okvm_default_offer);
 static enum cpuhp_state hw_cpuhp_state;
-/* True if a reboot has begun, which disables VMX or SVM: VMs that still exist cannot run. */
+/*
+ * True once a reboot has begun. VMX and SVM are then disabled, so VMs that still exist cannot run.
+ */
 static bool hw_lost;
 /* The errno of the first CPU whose cpu_enable() failed. */
 static atomic_t hw_error;
@@ -208,9 +211,9 @@ static int hw_cpu_online(unsigned int cpu)
 }
 
 /*
- * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. The
- * callback belongs to a "dying" state: then no vCPU thread runs on the CPU any more. Callbacks of
- * "online" states run too early: vCPU threads may still run on the CPU.
+ * CPU hotplug callback, called with IRQs off on the CPU that goes offline: disable VMX or SVM. This
+ * must be a callback of a "dying" state, because only then no vCPU thread runs on the CPU any more.
+ * When callbacks of "online" states run, vCPU threads may still run on the CPU.
  */
 static int hw_cpu_dying(unsigned int cpu)
 {

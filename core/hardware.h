@@ -28,9 +28,10 @@ void okvm_hardware_exit(void);
  * @backend: NULL if this entry is free
  * @caps: enum okvm_hw_caps
  * @host: features that x86/ offers to the guests of this backend
- * @host_shadow: like @host, for VMs on shadow paging; equals @host without EPT/NPT
+ * @host_shadow: like @host, but for VMs on shadow paging; the same pointer if the backend has no
+ *  EPT or NPT
  * @users: number of the backend's VMs, maintained by core/hardware.c; the other members are
- *	constant
+ *  constant
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;
@@ -44,7 +45,8 @@ struct okvm_offer {
  *
  * The first registered backend becomes the default, which system ioctls describe. May sleep.
  *
- * Return: the offer, -ENOSPC, or an error of the backend's init() or okvm_arch_offer_create()
+ * Return: the backend's struct okvm_offer, or an ERR_PTR: -ENOSPC, or an error of the backend's
+ * init() or of okvm_arch_offer_create()
  */
 struct okvm_offer *okvm_backend_register(const struct okvm_backend *backend);
 /**

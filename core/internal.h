@@ -45,9 +45,10 @@ long okvm_vm_stats_fd(struct okvm_vm *vm, union okvm_ioctl_arg arg);
 long okvm_vcpu_stats_fd(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 
 /*
- * Number of statistics that have one value. okvm_stat_read() and okvm_stat_reset() take a number
- * below this one; for a statistic of vCPUs they return the sum or reset it for all vCPUs of the VM.
- * The caller makes sure that the VM is not destroyed meanwhile.
+ * Number of statistics that have one value: those of a VM, then those of vCPUs. okvm_stat_read()
+ * and okvm_stat_reset() take a number below this one. For a statistic of vCPUs, the first returns
+ * the sum over all vCPUs of the VM, and the second resets all of them. The caller makes sure that
+ * the VM is not destroyed meanwhile.
  */
 #define OKVM_NR_STATS	(OKVM_NR_VM_STATS + OKVM_NR_VCPU_STATS)
 
@@ -77,13 +78,16 @@ void okvm_show_remove(struct okvm_vm *vm);
 void okvm_pause_init(struct okvm_vm *vm);
 /** okvm_pause_destroy() - wait until vm->pause_work has run, before the VM is freed */
 void okvm_pause_destroy(struct okvm_vm *vm);
-/** okvm_pause_wake() - wake okvm_pause_wait(), which tests if it must end. Context: any */
+/**
+ * okvm_pause_wake() - make threads in okvm_pause_wait() test if their wait is over. Context: any
+ */
 void okvm_pause_wake(struct okvm_vm *vm);
 /**
  * okvm_pause_gate() - decide whether KVM_RUN may begin; called if the VM is dead or paused
  * @interrupted: result of okvm_pause_wait(), or false before the first wait
- * Return: 0 if KVM_RUN may begin; -EIO if the VM is dead; -EINTR; or OKVM_RUN_PAUSED if the caller
- * must drop vcpu->mutex and call okvm_pause_wait()
+ * Return: 0 if KVM_RUN may begin; -EIO if the VM is dead; -EINTR if @interrupted or if a pause has
+ * OKVM_PAUSE_EINTR set; OKVM_RUN_PAUSED if the caller must drop vcpu->mutex and call
+ * okvm_pause_wait()
  */
 int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted);
 /**
@@ -99,7 +103,7 @@ long okvm_vcpu_leave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg);
 /**
  * okvm_vcpu_stop_waiting() - if OKVM_REQ_LEAVE is pending, end KVM_RUN's wait for a host page
  *
- * okvm_vcpu_wait_begin() announces this wait.
+ * Does nothing unless the vCPU thread is between okvm_vcpu_wait_begin() and okvm_vcpu_wait_end().
  */
 void okvm_vcpu_stop_waiting(struct okvm_vcpu *vcpu);
 

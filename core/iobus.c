@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The I/O buses: one array of ranges per bus, sorted by start address, replaced as a whole and read
- * under vm->srcu.
+ * Implements the I/O buses. A bus is an array of ranges, sorted by start address. A change replaces
+ * the whole array; readers hold vm->srcu.
  *
  * Ranges may overlap: ioeventfds with different datamatch share an address. So a look-up begins at
  * the first range that could contain the access, and continues until a device accepts the access.
@@ -261,9 +261,9 @@ bool okvm_iobus_has(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, bool a
 }
 
 /*
- * Cache in vcpu->empty_port[] that no device covers the port of this access. @gen is the bus_gen
- * that was read before the bus pointer: if the bus changed in between, the cached key never
- * matches.
+ * Record in vcpu->empty_port[] that no device covers the port of this access. @gen is the value of
+ * bus_gen from before the look-up. If the bus has changed since then, bus_gen has another value,
+ * and the recorded key never matches.
  */
 static int iobus_missed(struct okvm_vcpu *vcpu, enum okvm_bus nr, u32 gen, gpa_t addr, int len)
 {
@@ -314,7 +314,10 @@ int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus nr, gpa_t addr, int l
 	return iobus_access(vcpu, nr, addr, len, (void *)val, true);
 }
 
-/* Release the device of entry @i. Clear it in all entries first, so that it is released once. */
+/*
+ * Release the device of entry @i. Several entries may have this device: first clear it in all of
+ * them, so that it is released only once.
+ */
 static void iobus_release_at(struct okvm_iobus *bus, unsigned int i)
 {
 	struct okvm_io_device *dev = bus->range[i].dev;

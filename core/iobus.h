@@ -97,7 +97,13 @@ int okvm_iobus_read(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int l
 int okvm_iobus_write(struct okvm_vcpu *vcpu, enum okvm_bus bus, gpa_t addr, int len,
 		     const void *val);
 
-/** okvm_port_key() - key in vcpu->empty_port[] of a port access while bus_gen is @gen; never 0 */
+/**
+ * okvm_port_key() - return the key under which vcpu->empty_port[] records that no device covers
+ * @port
+ * @gen: vm->bus_gen at the look-up
+ *
+ * The key is never 0, because @len is not 0.
+ */
 static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
 {
 	return (u64)gen << 32 | (u32)port << 8 | len;
@@ -111,7 +117,10 @@ static inline u64 okvm_port_key(u32 gen, u16 port, u8 len)
  */
 static inline bool okvm_port_empty(struct okvm_vcpu *vcpu, u16 port, u8 len)
 {
-	/* Pairs with iobus_publish(): after a change of the bus, the cached key does not match. */
+	/*
+	 * Pairs with iobus_publish(): a reader of the new bus_gen computes a key that was never
+	 * cached.
+	 */
 	u32 gen = smp_load_acquire(&vcpu->vm->bus_gen);
 
 	return vcpu->empty_port[port % OKVM_EMPTY_PORTS] == okvm_port_key(gen, port, len);

@@ -206,9 +206,8 @@ static long ioctl_dispatch_srcu(const struct okvm_ioctl *row, const struct ioctl
 }
 
 /*
- * Return true if the ioctl of @row must be refused. This is so if the caller's address space is not
- * that of the VM's creator, where guest memory is mapped, or if the VM is dead. Rows with
- * OKVM_IOC_DEAD are never refused.
+ * Return true if the ioctl of @row must be refused: if the VM is dead, or if the caller's address
+ * space is not the one that backs guest memory (vm->mm). Rows with OKVM_IOC_DEAD are never refused.
  */
 static bool ioctl_refused(const struct okvm_vm *vm, const struct okvm_ioctl *row)
 {
@@ -261,9 +260,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 }
 
 /*
- * Execute KVM_RUN, which has no row in the ioctl table: KVM_RUN must be fast, and okvm_vcpu_run()
- * loads the vCPU itself. If the run takes a reference to @file (run_hold_file()), set *@held. The
- * caller then drops the reference, after its last use of the vCPU and without vcpu->mutex.
+ * Execute KVM_RUN. It has no row in the ioctl table, because it must be fast and okvm_vcpu_run()
+ * loads the vCPU itself. *@held is set if the run takes a reference to @file (run_hold_file()). The
+ * caller must drop that reference without vcpu->mutex, after its last use of the vCPU.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {
@@ -272,7 +271,10 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	vcpu->run_file_held = *held;
-	/* Test after taking the mutex: OKVM_VM_PAUSE sets vm->paused before it takes the mutex. */
+	/*
+	 * Test only with the mutex held. A later OKVM_VM_PAUSE then waits for the mutex, so it
+	 * waits for the end of this KVM_RUN.
+	 */
 	if (unlikely(READ_ONCE(vcpu->vm->dead_or_paused)))
 		ret = okvm_pause_gate(vcpu, interrupted);
 	if (likely(!ret)) {
@@ -285,7 +287,10 @@ static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool inter
 	return ret;
 }
 
-/* Wait for the end of all pauses, then execute KVM_RUN. If a new pause stops it, do so again. */
+/*
+ * Wait for the end of all pauses, then execute KVM_RUN. If a new pause stops this KVM_RUN, wait
+ * again.
+ */
 static noinline long ioctl_vcpu_run_paused(struct file *file, struct okvm_vcpu *vcpu, bool *held)
 {
 	bool active, interrupted;
@@ -312,8 +317,9 @@ static noinline long ioctl_vcpu_row(struct okvm_vcpu *vcpu, unsigned int cmd, un
 	if (ioctl_refused(vcpu->vm, row))
 		return -EIO;
 	/*
-	 * Unknown ioctl: do not store an error. The VMM may probe for ioctls before it reads the
-	 * last error by OKVM_GET_ERROR.
+	 * Do not store an error for an unknown ioctl. The VMM may only probe whether the ioctl
+	 * exists, and the stored error would replace one that the VMM still wants to read
+	 * (OKVM_GET_ERROR).
 	 */
 	if (!row)
 		return -EINVAL;

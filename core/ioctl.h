@@ -33,7 +33,7 @@ enum okvm_ioctl_flag {
 	OKVM_IOC_SRCU	= 1 << 5,	/* call the handler under vm->srcu */
 	OKVM_IOC_DEAD	= 1 << 6,	/* allowed on a dead VM and in other processes */
 	OKVM_IOC_NOARG	= 1 << 7,	/* the argument must be 0, else -EINVAL */
-	OKVM_IOC_IN	= 1 << 8,	/* the number is _IOR, but copy the argument in only */
+	OKVM_IOC_IN	= 1 << 8,	/* the number says _IOR, but copy the argument in only */
 };
 
 /**

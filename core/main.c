@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Module init and exit, parameters, the device node, and the system fd's ioctls of core/. */
+/*
+ * This file loads and unloads the module. It has the module's parameters, the device node, and the
+ * system fd's ioctls of core/.
+ */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>

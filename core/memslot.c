@@ -2,10 +2,11 @@
 /*
  * Memory slots.
  *
- * Upstream KVM keeps two complete sets of trees and swaps them: each change is made twice and waits
- * for a grace period. okvm keeps one maple tree by guest frame number, which readers may use while
- * a writer stores into it. A slot object is replaced, never edited. So creating a slot waits for no
- * reader; deleting or moving a slot, or changing its flags, waits for the readers of the old slot.
+ * Upstream KVM keeps two complete sets of trees and swaps them. It makes each change twice and
+ * waits for a grace period. okvm keeps one maple tree by guest frame number, which readers may use
+ * while a writer stores into it. A slot object is replaced, never edited. So creating a slot waits
+ * for no reader; deleting or moving a slot, or changing its flags, waits for the readers of the old
+ * slot.
  *
  * Every change makes the generation odd, updates the slots, and makes the generation even again.
  * Data that was cached under an even generation stays valid while the generation has the same
@@ -54,11 +55,11 @@ static struct okvm_memslots *slots_of(struct okvm_vm *vm)
 }
 
 /*
- * Find the slot of a frame. A store into the maple tree moves the border of two ranges in place,
- * while readers run. A reader first reads the borders of a range, then the slot of the range. If
- * one store comes between these two reads, the reader gets the old slot or the new one. If two
- * stores come between them, the reader may get a neighboring slot. So the reader repeats the
- * look-up if slots->stores, the count of stores, has changed.
+ * Find the slot of a frame. A writer may move the border between two ranges of the maple tree
+ * during the look-up. A look-up first reads the borders of a range, then the slot of the range. If
+ * one store comes between these two reads, the look-up finds the old slot or the new one. If two
+ * stores come between them, it may find a neighboring slot. So repeat the look-up if slots->stores,
+ * the count of stores, has changed.
  */
 struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 {
@@ -68,9 +69,9 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn)
 
 	do {
 		/*
-		 * Pairs with slot_store(), which increments slots->stores before it stores into the
-		 * tree: a reader that reads N from slots->stores sees at least the first N - 1
-		 * stores into the tree.
+		 * Pairs with slot_store(), which increments the count before it stores into the
+		 * tree. So a reader of the count sees all stores that are counted, except perhaps
+		 * the last one.
 		 */
 		stores = smp_load_acquire(&slots->stores);
 		slot = mtree_load(&slots->by_gfn, gfn);
@@ -121,8 +122,8 @@ static void slot_hva_insert(struct okvm_memslots *slots, struct okvm_memslot *sl
 {
 	write_lock(&slots->hva_lock);
 	/*
-	 * hva_nr distinguishes slots that begin at the same host address: the tree contains such
-	 * slots in the order of their insertion.
+	 * Slots may begin at the same host address. hva_nr orders such slots in the tree by the
+	 * time of their insertion.
 	 */
 	slot->hva_nr = ++slots->hva_inserted;
 	hva_tree_insert(slot, &slots->by_hva);
@@ -142,10 +143,10 @@ static void slot_hva_remove(struct okvm_memslots *slots, struct okvm_memslot *sl
  * Find the first slot after the position of @cur, in the order of slots->by_hva. Called if
  * slots->by_hva has changed since the last batch of spans, so that @cur->last is no longer valid.
  *
- * One descent from the root finds the slot. Stepping from the first slot to the position would be
- * too slow: if all 32,764 slots begin at the same address, and userspace changes a slot before each
- * batch, every batch would step over all earlier slots again. So the delay of the host's memory
- * reclaim would grow with the square of the number of slots.
+ * Descend from the root of the tree. To step over all earlier slots instead would be too slow:
+ * userspace can change a slot before each batch, and may have 32,764 slots at the same address.
+ * Then the time of the search, which the host's memory reclaim waits for, would grow with the
+ * square of the number of slots.
  */
 static struct okvm_memslot *hva_behind(struct okvm_memslots *slots,
 				       const struct okvm_hva_cursor *cur)
@@ -288,7 +289,10 @@ static int slot_create(struct okvm_vm *vm, struct okvm_memslot *new)
 	if (ret)
 		goto err_reserve;
 
-	/* Insert by host address first: the MMU notifier must find each slot that faults use. */
+	/*
+	 * Insert the slot by host address before look-ups by frame can find it. Once a page fault
+	 * can map the slot's memory, the MMU notifier must be able to find the slot.
+	 */
 	slot_hva_insert(slots, new);
 	slots_begin(vm);
 	ret = slot_publish(vm, new, GFP_KERNEL_ACCOUNT);
@@ -308,10 +312,10 @@ err_reserve:
 }
 
 /*
- * Remove @old in three steps: hide it from look-ups, wait for SRCU readers that may still use it,
- * and zap its mappings in the page tables. The first step also makes look-ups by id find @new
- * (NULL: nothing). @old stays in slots->by_hva until no page table maps its memory, because the MMU
- * notifier must find it until then.
+ * Remove @old in three steps: hide it from look-ups by frame and by id, wait for SRCU readers that
+ * may still use it, and zap its mappings in the page tables. Look-ups by id then find @new (NULL:
+ * nothing). @old stays in slots->by_hva until its mappings are zapped, because the MMU notifier
+ * must find it until then.
  */
 static int slot_vanish(struct okvm_vm *vm, struct okvm_memslot *old, struct okvm_memslot *new)
 {
@@ -552,8 +556,8 @@ struct slot_set {
 };
 
 /*
- * Frames @at to @last of slot @old. After the change of slots, all of them are in slot @new, or in
- * no slot if @new is NULL.
+ * Part of the old slot @old in a change of slots: the frames @at to @last. After the change the
+ * slot @new has all of these frames; if @new is NULL, no slot has any of them.
  */
 struct slot_piece {
 	const struct okvm_memslot *old;
@@ -563,9 +567,10 @@ struct slot_piece {
 };
 
 /*
- * Set @piece to the frames of @old that follow @piece->last, as far as all of them are in one new
- * slot, or all are in none. To get the first such range, the caller sets @piece->last to the frame
- * before @old. Return false if there is no further range.
+ * Set @piece to the next part of @old, which begins after frame @piece->last. A part is as long as
+ * possible, but either one new slot has all its frames, or no new slot has any of them. To get the
+ * first part, the caller sets @piece->last to the frame before @old. Return false if there is no
+ * further part.
  */
 static bool piece_next(const struct slot_set *set, const struct okvm_memslot *old,
 		       struct slot_piece *piece)
@@ -760,9 +765,9 @@ static int set_check(struct slot_set *set)
 			return okvm_refuse(set->vm, "memory regions: beyond guest-physical memory");
 	}
 	/*
-	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. Clear the bits of
-	 * frames that the old slot logged, too: piece_carry_dirty() is going to copy their bits
-	 * from the old bitmap.
+	 * With KVM_DIRTY_LOG_INITIALLY_SET a new bitmap starts with all bits set. If the old slot
+	 * has also logged a frame, clear the frame's bit: piece_carry_dirty() is going to copy the
+	 * bit from the old bitmap.
 	 */
 	for (i = 0; i < set->n; i++) {
 		if (!set->at[i].old)

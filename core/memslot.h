@@ -49,13 +49,14 @@ struct okvm_memslot {
 /**
  * struct okvm_memslots - all slots of a VM
  * @generation: grows with every change of any slot; vCPU caches and MMIO SPTEs record it. Bit 0 is
- *	set while a change is in progress: readers must not cache then.
+ *  set while a change is in progress: readers must not cache then.
  * @by_gfn: slots by frame; without slots_lock, only okvm_slot_find() may read it
  * @stores: number of stores into @by_gfn; if it changes, okvm_slot_find() repeats its look-up;
- *	written under slots_lock
+ *  written under slots_lock
  * @npages: sum of the sizes of all slots, under slots_lock
  * @dirty_manual: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_DIRTY_LOG_INITIALLY_SET; under slots_lock
- * @hva_lock: guards @by_hva (slots by host address, which may overlap), @hva_version, @hva_inserted
+ * @hva_lock: guards @by_hva, @hva_version and @hva_inserted
+ * @by_hva: slots by host address; their address ranges may overlap
  * @hva_version: grows with each change of @by_hva
  * @hva_inserted: number of insertions into @by_hva so far
  */

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control by other threads: kicks, which make a vCPU leave KVM_RUN, and pauses of a whole VM.
+ * Lets other threads control KVM_RUN. A kick makes one vCPU leave KVM_RUN; a pause stops all vCPUs
+ * of a VM.
  *
  * With upstream KVM userspace uses signals for both, and keeps track of the vCPUs. In okvm a kick
- * is a request that ends one KVM_RUN. If no KVM_RUN is active, the kick ends the next one. A pause
- * ends at the latest when its file is closed: if the process that paused the VM dies, the VM
- * continues.
+ * is a request that ends one KVM_RUN. If no KVM_RUN is active, the kick ends the next one.
+ * OKVM_VM_PAUSE returns a file descriptor. The last close of its file ends the pause: if the
+ * process that paused the VM dies, the VM continues.
  *
  * A paused KVM_RUN waits without the vCPU's mutex, as if it had not begun yet, so that other
- * threads can read and write the vCPU's state. OKVM_VM_PAUSE sets vm->paused and a request of each
- * vCPU, then takes each vCPU's mutex once. KVM_RUN holds the mutex whenever it executes anything
- * for the guest, and tests vm->paused after it has taken the mutex.
+ * threads can read and write the vCPU's state. When KVM_RUN has taken the mutex, it tests
+ * vm->paused before it executes anything for the guest. So OKVM_VM_PAUSE sets vm->paused and a
+ * request of each vCPU, then takes each vCPU's mutex once. After that no vCPU executes anything for
+ * the guest.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -56,9 +58,9 @@ void okvm_pause_destroy(struct okvm_vm *vm)
 void okvm_pause_wake(struct okvm_vm *vm)
 {
 	/*
-	 * The caller has changed something that pause_over() reads. The barrier in wq_has_sleeper()
-	 * orders this change before the test for sleepers, and pairs with the barrier in
-	 * prepare_to_wait().
+	 * Before this call the caller has changed something that pause_over() reads.
+	 * wq_has_sleeper() has a barrier, so either it sees a sleeper here, or the sleeper sees the
+	 * change before it sleeps (prepare_to_wait() has the other barrier).
 	 */
 	if (!wq_has_sleeper(&vm->pause_wait))
 		return;
@@ -88,7 +90,10 @@ static void pause_begin(struct pause *pause)
 	spin_lock(&pause->vm->pause_lock);
 	pause_count(pause, 1);
 	spin_unlock(&pause->vm->pause_lock);
-	/* A KVM_RUN may wait in an earlier pause. If @pause->eintr is set, it must fail now. */
+	/*
+	 * If a KVM_RUN already waits in an earlier pause, and @pause->eintr is set, its wait must
+	 * end.
+	 */
 	okvm_pause_wake(pause->vm);
 	okvm_request_all(pause->vm, OKVM_REQ_PAUSE, false);
 }
@@ -114,9 +119,9 @@ static int pause_settle(struct okvm_vm *vm)
 	unsigned long idx;
 
 	/*
-	 * pause_begin() has set vm->paused. The barrier orders this store before the read of
-	 * online_vcpus. So a vCPU that is not in the loop, because it was published later, sees
-	 * vm->paused in its first KVM_RUN.
+	 * pause_begin() has set vm->paused. The barrier orders that store before the read of
+	 * online_vcpus. So if a vCPU is published too late for this loop, its first KVM_RUN sees
+	 * vm->paused.
 	 */
 	smp_mb();
 	okvm_for_each_vcpu(idx, vcpu, vm) {
@@ -235,9 +240,10 @@ int okvm_pause_gate(struct okvm_vcpu *vcpu, bool interrupted)
 		return 0;
 	if (okvm_immediate_exit(vcpu->run) || okvm_test_request(OKVM_REQ_LEAVE, vcpu)) {
 		/*
-		 * Let KVM_RUN begin: immediate_exit or OKVM_REQ_LEAVE ends it before a VM entry.
-		 * But userspace may clear immediate_exit before KVM_RUN reads it again. For that
-		 * case OKVM_REQ_PAUSE makes KVM_RUN test vm->paused before the VM entry.
+		 * The VM is paused, but let KVM_RUN begin: immediate_exit or OKVM_REQ_LEAVE is
+		 * going to end it before a VM entry. Userspace may clear immediate_exit before
+		 * KVM_RUN reads it again. For that case OKVM_REQ_PAUSE makes KVM_RUN test
+		 * vm->paused before the VM entry.
 		 */
 		okvm_request(OKVM_REQ_PAUSE, vcpu);
 		return 0;

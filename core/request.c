@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests to vCPUs, kicks, and waiting until all vCPUs have left guest mode.
+ * Sends requests to vCPUs, kicks vCPUs, and waits until all vCPUs have left guest mode.
  *
  * vcpu.h describes the protocol. Upstream KVM spreads it over kvm_main.c and encodes "no wakeup"
  * and "no action" in the request number. Here a request is only a bit, and the caller chooses
@@ -25,7 +25,10 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu)
  */
 static enum okvm_vcpu_mode request_leave_guest(struct okvm_vcpu *vcpu)
 {
-	/* Pairs with smp_store_mb(vcpu->mode) before the VM entry: see the protocol in vcpu.h. */
+	/*
+	 * The caller has set a request bit. Read the mode after that: see the protocol in vcpu.h.
+	 * Pairs with smp_store_mb(vcpu->mode) before the VM entry.
+	 */
 	smp_mb();
 	if (READ_ONCE(vcpu->mode) == OKVM_OUTSIDE_GUEST)
 		return OKVM_OUTSIDE_GUEST;
@@ -50,7 +53,11 @@ void okvm_vcpu_kick(struct okvm_vcpu *vcpu)
 	preempt_disable();
 	switch (request_leave_guest(vcpu)) {
 	case OKVM_OUTSIDE_GUEST:
-		/* request_leave_guest()'s barrier pairs with set_current_state() of the sleeper. */
+		/*
+		 * request_leave_guest() has a barrier between the request bit and this read. It
+		 * pairs with set_current_state() of the sleeper, which reads its requests after
+		 * that.
+		 */
 		if (rcuwait_active(&vcpu->wait))
 			okvm_vcpu_wake(vcpu);
 		break;
@@ -91,7 +98,10 @@ void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wa
 			okvm_vcpu_kick(vcpu);
 			continue;
 		}
-		/* OKVM_EXITING_GUEST is not skipped: such a vCPU may still be in guest mode. */
+		/*
+		 * Send the IPI even if the mode was OKVM_EXITING_GUEST: the vCPU may still be in
+		 * guest mode.
+		 */
 		if (request_leave_guest(vcpu) == OKVM_OUTSIDE_GUEST || READ_ONCE(vcpu->cpu) == me)
 			continue;
 		any = true;

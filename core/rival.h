@@ -4,11 +4,11 @@
  * only one module can use at a time: the kernel's emergency callback and the folder kvm/ in
  * debugfs.
  *
- * The kernel calls okvm's module notifier when the module is being loaded, before the module's init
- * function runs, and when the module has been unloaded. Until the first of these calls okvm looks
- * for the module's sysfs entry, and repeats this for each question. It must not remember the
- * result: if okvm is loaded while the module is being unloaded, the notifiers have already been
- * called, but the entry may still be there, and no notifier reports when the entry is removed.
+ * okvm has a module notifier. The kernel calls it when the upstream module is being loaded, before
+ * that module's init function runs, and when that module has been unloaded. Until the first of
+ * these calls, okvm looks for the module's sysfs entry each time it needs to know. It must not
+ * remember that it has found an entry: if okvm is loaded while the module is being unloaded, the
+ * entry is still there, but the notifiers have already been called.
  */
 #ifndef OKVM_CORE_RIVAL_H
 #define OKVM_CORE_RIVAL_H

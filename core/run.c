@@ -4,10 +4,10 @@
  * KVM_RUN with immediate_exit set, so the completion must precede the test of immediate_exit.
  *
  * A host thread may have pending work, which the kernel normally does on the return to userspace.
- * okvm_thread_work() does this work inside the ioctl. The alternative, to return for the work and
- * restart KVM_RUN, has two problems: another thread could close or replace the file descriptor
+ * okvm_thread_work() does this work inside the ioctl. KVM_RUN could also return to userspace for
+ * the work, and be restarted. But then another thread could close or replace the file descriptor
  * before the restart, and the signals that KVM_SET_SIGNAL_MASK blocks would be unblocked in
- * between. okvm_vcpu_run() uses the alternative only on a kernel that is built without KVM.
+ * between. So okvm_vcpu_run() does that only on a kernel that is built without KVM.
  */
 #include <linux/fs.h>
 #include <linux/sched.h>
@@ -26,7 +26,10 @@
 
 int okvm_run_interrupted(struct okvm_vcpu *vcpu)
 {
-	/* KVM_RUN ends, which is also what a pending kick (OKVM_VCPU_KICK) asks for. */
+	/*
+	 * Clear a pending kick (OKVM_VCPU_KICK). It asks for the end of KVM_RUN, which happens
+	 * here.
+	 */
 	okvm_take_request(OKVM_REQ_LEAVE, vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
 	vcpu->stat[OKVM_STAT_SIGNAL_EXITS]++;
@@ -128,15 +131,19 @@ static int run_loop(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* End KVM_RUN with -EINTR because userspace has set immediate_exit. This also serves a kick. */
+/*
+ * End KVM_RUN with -EINTR because userspace has set immediate_exit. If a kick is pending, the same
+ * end of KVM_RUN serves it, so clear its request.
+ */
 static int run_immediate_exit(struct okvm_vcpu *vcpu)
 {
 	return okvm_test_request(OKVM_REQ_LEAVE, vcpu) ? okvm_run_interrupted(vcpu) : -EINTR;
 }
 
 /*
- * Execute KVM_RUN for an AP that waits for INIT: sleep. Return: -EINTR if a signal, a kick or
- * immediate_exit ends KVM_RUN; OKVM_RUN_PAUSED if a pause has ended the sleep; otherwise -EAGAIN
+ * Execute KVM_RUN for an AP that waits for INIT: sleep until an INIT comes or KVM_RUN has to end.
+ * Return: -EINTR if a signal, a kick or immediate_exit ends KVM_RUN; OKVM_RUN_PAUSED if a pause has
+ * ended the sleep; otherwise -EAGAIN
  */
 static int run_uninitialized(struct okvm_vcpu *vcpu)
 {
@@ -234,9 +241,9 @@ int okvm_vcpu_run(struct okvm_vcpu *vcpu)
 		sigprocmask(SIG_SETMASK, &saved, NULL);
 	/*
 	 * A kernel that is built without KVM does task work only on the return to userspace
-	 * (core/compat.c). KVM_RUN then returns -ERESTARTNOINTR. TIF_SIGPENDING makes the kernel
-	 * look for a signal. It finds none, and restarts the system call. Set the flag after
-	 * sigprocmask(), which recomputes the flag.
+	 * (core/compat.c). KVM_RUN then returns -ERESTARTNOINTR. The kernel restarts a system call
+	 * only if it looks for a signal and finds none. TIF_SIGPENDING makes it look. Set the flag
+	 * after sigprocmask(), which recomputes the flag.
 	 */
 	if (outcome == -ERESTARTNOINTR)
 		set_thread_flag(TIF_SIGPENDING);

@@ -7,10 +7,11 @@
  * creation of a VM makes no folder. fsnotify tells okvm when a process opens kvm/ to list it. Then
  * show_opened() makes the missing folders of VMs, before the process can read the list.
  *
- * A file has no reference to its VM. okvm_show_remove() removes the files of a VM before the VM is
- * destroyed, and debugfs makes the removal wait for threads between debugfs_file_get() and
- * debugfs_file_put(). Between these calls no thread accesses userspace memory, because a page fault
- * could take for ever. After the removal, reading a file that is still open fails with EIO.
+ * A file has no reference to its VM. Functions that read a VM call debugfs_file_get() before and
+ * debugfs_file_put() after. okvm_show_remove() removes the files of a VM before the VM is
+ * destroyed, and waits for all threads between these two calls. Such a thread must not access
+ * userspace memory, because a page fault could take for ever. After the removal, reading a file
+ * that is still open fails with EIO.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -33,15 +34,15 @@
 #include "core/times.h"
 
 /*
- * show_vms_lock guards the list of all VMs. Lock order: functions that read files take this lock
- * between debugfs_file_get() and debugfs_file_put().
+ * show_vms_lock guards the list of all VMs. Lock order: functions that read files call
+ * debugfs_file_get() before they take this lock, and debugfs_file_put() after they drop it.
  */
 static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
 
 /*
  * show_lock guards the folders. Only its holder may take a VM off the list. The holder waits for
- * readers of files, so the functions that read files must not take show_lock.
+ * functions that read files, so these functions must not take show_lock.
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */
@@ -83,7 +84,9 @@ static void show_reset_all(unsigned int nr)
 	mutex_unlock(&show_vms_lock);
 }
 
-/* Print a statistic. If a process reads the text in parts, seq_file keeps the text. */
+/*
+ * Print a statistic. seq_file keeps the text, so a process that reads it in parts gets one value.
+ */
 static int show_stat_print(struct seq_file *seq, void *unused)
 {
 	const struct file *file = seq->file;
@@ -340,15 +343,18 @@ static void show_vm(struct okvm_vm *vm)
 		snprintf(name, sizeof(name), "%d-%d", vm->creator, vm->fd);
 		vm->folder = show_folder(name, show_kvm, vm);
 		/*
-		 * The folder exists already if an older VM of this process had the same fd number:
-		 * that VM may still exist after its fd was closed.
+		 * An older VM of this process may have had the same fd number, and may still exist
+		 * after its fd was closed. Then the name is that of the older VM's folder.
 		 */
 		if (!vm->folder)
 			return;
 		show_fill(vm->folder);
 	}
 	while (vm->shown_vcpus < atomic_read(&vm->online_vcpus)) {
-		/* Pairs with smp_wmb() in vcpu_publish(), which writes online_vcpus. */
+		/*
+		 * Pairs with smp_wmb() in vcpu_publish(): a reader of online_vcpus sees all vCPUs
+		 * it counts.
+		 */
 		smp_rmb();
 		show_vcpu(vm, okvm_vcpu_at(vm, vm->shown_vcpus++));
 	}
@@ -376,10 +382,9 @@ static struct fsnotify_mark *show_mark;		/* under show_lock; NULL without a watc
 /*
  * Called in the process that opens the folder. No lock of the folder is held.
  *
- * A process that lists kvm/ holds the lock of kvm/'s inode while it writes names to its own memory.
- * show_vm() also takes this lock, to make a folder in kvm/. If a page fault on the process's memory
- * never ends, show_vm() waits for ever and holds show_lock. So other processes may wait for
- * show_lock for ever: mutex_lock_killable() lets them be killed.
+ * The caller may have to wait for show_lock for ever, so let SIGKILL end the wait: the holder may
+ * wait in show_vm() for the lock of kvm/'s inode. Another process holds the inode's lock while it
+ * lists kvm/, and a page fault on that process's memory may never end.
  */
 static int show_opened(struct fsnotify_mark *mark, u32 mask, struct inode *inode, struct inode *dir,
 		       const struct qstr *name, u32 cookie)
@@ -539,8 +544,8 @@ static int show_module(struct notifier_block *nb, unsigned long state, void *dat
 		return NOTIFY_OK;
 	mutex_lock(&show_lock);
 	/*
-	 * Both COMING and LIVE mean "loaded" here. If okvm was loaded after kvm.ko had reported
-	 * COMING, but before kvm.ko was in sysfs, only LIVE tells okvm of kvm.ko.
+	 * COMING and LIVE both mean "loaded" here. LIVE is needed if okvm was loaded between COMING
+	 * and the creation of kvm.ko's sysfs entry: okvm has then missed COMING and found no entry.
 	 */
 	okvm_rival_tell(&show_upstream, state != MODULE_STATE_GOING);
 	if (show_upstream.loaded)

@@ -77,7 +77,10 @@ void okvm_times_from_user(struct okvm_vcpu *vcpu)
 	u32 reason = min_t(u32, READ_ONCE(vcpu->run->exit_reason), OKVM_TIMES_USER - 1);
 	u64 now = rdtsc();
 
-	/* times->user is false if no VM exit was being measured when KVM_RUN returned. */
+	/*
+	 * times->user is true if a VM exit was being measured when KVM_RUN returned. Only then was
+	 * the time in userspace measured, too.
+	 */
 	if (times->user)
 		times_add(times, OKVM_NR_EXIT_REASONS + array_index_nospec(reason, OKVM_TIMES_USER),
 			  now - times->since);

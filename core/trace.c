@@ -6,8 +6,8 @@
 #include "core/watch.h"
 
 /*
- * Make okvm_names_reg() the reg function of okvm's events. The kernel calls reg functions under its
- * event lock; core/trace_names.c has to run code under this lock.
+ * Make okvm_names_reg() the reg function of okvm's events. core/trace_names.c has to run code under
+ * the kernel's event lock, and the kernel holds this lock when it calls a reg function.
  */
 #define trace_event_reg okvm_names_reg
 #define CREATE_TRACE_POINTS

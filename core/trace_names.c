@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tools know KVM's trace events by the names that kvm.ko gives them (system kvm). Two modules can
- * share a trace system, but not an event name: okvm registers its events under these names only
+ * share a trace system, but not an event name. So okvm registers its events under these names only
  * while kvm.ko is not loaded.
  *
  * The kernel registers a module's events in a module notifier, before the module's init function
@@ -15,10 +15,11 @@
  * class. So okvm has an event of its own, okvm_names, whose reg function is okvm_names_reg(). To
  * add or remove events, okvm enables okvm_names, and okvm_names_reg() changes the list of events.
  *
- * The kernel calls okvm_names_reg() while it walks through the list. If okvm enables okvm_names,
- * the walk continues from okvm_names, which stays in the list. So okvm_names_reg() may change the
- * rest of the list. If another thread enables okvm_names, for example with all other events, the
- * walk may continue from an event that would be removed. Then okvm_names_reg() changes nothing.
+ * The kernel calls okvm_names_reg() while it walks through the list, and then continues from the
+ * current event. If okvm has enabled okvm_names, that event is okvm_names itself, which stays in
+ * the list. So okvm_names_reg() may change the rest of the list. If another thread has enabled
+ * okvm_names, for example with all other events, okvm_names_reg() changes nothing, because the
+ * current event may be one that would be removed.
  *
  * Records in a trace buffer contain the event's number. If an event of kvm.ko reused that number,
  * old records would be printed with the wrong fields. So names_hold() reserves the numbers of
@@ -91,7 +92,10 @@ static enum print_line_t names_print_gone(struct trace_iterator *iter, int flags
 
 static struct trace_event_functions names_gone_funcs = { .trace = names_print_gone };
 
-/* Reserve all free event numbers up to @last. The kernel allocates the lowest free number first. */
+/*
+ * Reserve all free event numbers up to @last. The kernel gives out the lowest free number first, so
+ * register dummy events until one gets @last or a higher number.
+ */
 static void names_hold(int last)
 {
 	struct trace_event *event;
@@ -125,8 +129,8 @@ static void names_add_all(void)
 		if (trace_add_event_call(names_calls[i]))
 			continue;
 		/*
-		 * With the member module set, each user of the event holds a reference to
-		 * okvm.ko, and unloading okvm.ko removes the event.
+		 * Set the member module: then each user of the event holds a reference to okvm.ko,
+		 * and the kernel removes the event when okvm.ko is unloaded.
 		 */
 		names_calls[i]->module = THIS_MODULE;
 	}
@@ -169,9 +173,10 @@ int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *dat
 /* ---- called under names_lock ---- */
 
 /*
- * Toggle okvm_names twice, so that the kernel calls okvm_names_reg(): on and off, or off and on if
- * a user has enabled the event. Return true if okvm_names_reg() has done the job. If okvm_names has
- * a trigger, the event's probe stays registered, so the kernel does not call okvm_names_reg().
+ * Make the kernel call okvm_names_reg(), by toggling the event okvm_names: on and off, or off and
+ * on if a user has enabled it. Return true if okvm_names_reg() has done the current job
+ * (names_job). If okvm_names has a trigger, toggling has no effect, because the event's probe stays
+ * registered.
  */
 static bool names_switch(struct trace_event_file *file)
 {
@@ -181,7 +186,8 @@ static bool names_switch(struct trace_event_file *file)
 	trace_set_clr_event("okvm", "okvm_names", !on);
 	trace_set_clr_event("okvm", "okvm_names", on);
 	/*
-	 * Clear the flag "was enabled": otherwise rmmod okvm would empty the global trace buffer.
+	 * Restore the flag "was enabled": if it stayed set, rmmod okvm would empty the global trace
+	 * buffer.
 	 */
 	if (!(was & EVENT_FILE_FL_WAS_ENABLED))
 		clear_bit(EVENT_FILE_FL_WAS_ENABLED_BIT, &file->flags);
@@ -208,8 +214,8 @@ static bool names_do(enum names_job job)
 }
 
 /*
- * Return true if another module has registered the event kvm_exit of the system kvm. The event may
- * also be okvm's own, because names_remove_all() leaves an event that is in use: then return false.
+ * Return true if the system kvm has an event kvm_exit that is not okvm's own. It may have okvm's
+ * own event, because names_remove_all() leaves an event that is in use.
  */
 static bool names_exist(void)
 {
@@ -243,9 +249,8 @@ static void names_withdraw(void)
 	trace_set_clr_event("kvm", NULL, 0);
 	/*
 	 * names_do() fails if okvm cannot get the event okvm_names, or if a user has set a trigger
-	 * on that event: the kernel then does not call okvm_names_reg(). In both cases okvm's
-	 * events stay registered, those of kvm.ko are missing, and okvm tries again at the next
-	 * load of kvm.ko.
+	 * on that event. Then okvm's events stay registered, and kvm.ko has no events. okvm tries
+	 * again when kvm.ko is loaded the next time.
 	 */
 	if (!names_do(NAMES_WITHDRAW))
 		return;
@@ -273,10 +278,10 @@ static int names_module_before(struct notifier_block *nb, unsigned long state, v
 }
 
 /*
- * Add okvm's events again if kvm.ko has been unloaded. Do this for every module that is loaded or
- * unloaded, because this notifier may miss that kvm.ko is gone. It misses this if a notifier that
- * is called earlier refuses to let kvm.ko load: the kernel then reports GOING only to the notifiers
- * before the refusing one.
+ * Add okvm's events again if kvm.ko has been unloaded. Test this whenever any module is loaded or
+ * unloaded, because the kernel does not always tell this notifier that kvm.ko is gone. If another
+ * notifier refuses to let kvm.ko load, the kernel reports GOING only to the notifiers that it has
+ * called before. This notifier would have been called later.
  */
 static int names_module_behind(struct notifier_block *nb, unsigned long state, void *data)
 {

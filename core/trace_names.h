@@ -17,8 +17,9 @@ void okvm_names_exit(void);
 /**
  * okvm_names_reg() - used in place of trace_event_reg() for okvm's own events
  *
- * Called with event_mutex held. If trace_names.c has enabled the event okvm_names in order to add
- * or remove okvm's events of the system kvm, the function also does that.
+ * The kernel calls it with event_mutex held. If core/trace_names.c has to add or remove okvm's
+ * events of the system kvm, it enables the event okvm_names, and this function adds or removes
+ * them.
  */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 

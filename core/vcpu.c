@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying vCPUs, loading them on a CPU and unloading them, the shared pages that
- * userspace maps, and the vCPU ioctls of core/.
+ * Creates and destroys vCPUs, and loads them on a CPU. This file also has the pages that a vCPU
+ * shares with userspace, and the vCPU ioctls of core/.
  */
 #include <linux/anon_inodes.h>
 #include <linux/error-injection.h>
@@ -277,7 +277,10 @@ long okvm_vcpu_create(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return fd;
 
 err_put_file:
-	/* fput() delays vcpu_release() until the vCPU has been freed: with NULL it does nothing. */
+	/*
+	 * fput() calls vcpu_release() later, when the vCPU has been freed. vcpu_release() does
+	 * nothing if private_data is NULL.
+	 */
 	file->private_data = NULL;
 	fput(file);
 err_put_vm:

@@ -59,15 +59,15 @@ enum okvm_req {
 	OKVM_REQ_MMU_RELOAD,	/* the root page table changed */
 	OKVM_REQ_TLB_FLUSH,	/* flush all translations of the vCPU */
 	OKVM_REQ_TLB_GUEST,	/* flush translations of guest-linear addresses (PV TLB flush) */
-	OKVM_REQ_EVENT,		/* inject an event, or request an exit when that is possible */
+	OKVM_REQ_EVENT,		/* inject an event now, or as soon as the guest can take it */
 	OKVM_REQ_NMI,
 	OKVM_REQ_TRIPLE_FAULT,
 	OKVM_REQ_CLOCK,		/* update the kvmclock page */
 	OKVM_REQ_STEAL,		/* update the steal-time record */
 	OKVM_REQ_APF_READY,	/* tell the guest that a page it waits for is present */
 	OKVM_REQ_EOI_MAP,	/* recompute the EOI-exit bitmap */
-	OKVM_REQ_EOI_EXIT,	/* exit to userspace: an EOI for the VMM's IOAPIC */
-	OKVM_REQ_TPR_EXIT,	/* exit to userspace: the guest has accessed TPR */
+	OKVM_REQ_EOI_EXIT,	/* report an EOI for the VMM's IOAPIC to userspace */
+	OKVM_REQ_TPR_EXIT,	/* report an access to TPR to userspace */
 	OKVM_REQ_APICV,		/* the APIC virtualization mode changed */
 	OKVM_REQ_MSR_FILTER,	/* rebuild the MSR bitmap */
 	OKVM_REQ_TIMER,		/* the LAPIC timer fired */
@@ -112,7 +112,7 @@ enum okvm_vcpu_stat {
 	OKVM_NR_VCPU_STATS,
 };
 
-/* Entries of vcpu->empty_port[], a cache of ports without a device, indexed by low port bits. */
+/* Number of entries of vcpu->empty_port[], which caches ports without a device by low port bits. */
 #define OKVM_EMPTY_PORTS	4
 
 /* Number of basic exit reasons that have a counter of their own in the stats fd. */
@@ -141,7 +141,10 @@ struct okvm_vcpu {
 	bool preempted;			/* was scheduled out while runnable */
 	struct rcuwait wait;		/* the vCPU thread sleeps here while it blocks */
 	struct pid __rcu *pid;		/* last thread that ran the vCPU, for directed yield */
-	/* Toggled by directed yield: a vCPU that spins gets the CPU at most every second time. */
+	/*
+	 * Directed yield toggles this, so that it chooses a spinning vCPU at most every second
+	 * time.
+	 */
 	bool spin_dy_eligible;
 	bool in_spin_loop;
 	struct okvm_error_box error;
@@ -231,9 +234,9 @@ bool okvm_vcpu_wake(struct okvm_vcpu *vcpu);
 void okvm_request_kick(enum okvm_req req, struct okvm_vcpu *vcpu);
 
 /*
- * Some functions take a set of vCPUs as a u64: bits 0-62 are for the first 63 vCPUs of the VM, bit
- * 63 is for all others. To remove one of the others from a set, do not clear bit 63: other vCPUs of
- * the set may share the bit.
+ * Some functions take a set of vCPUs as a u64. Bits 0-62 are for the first 63 vCPUs of the VM, bit
+ * 63 is for all others. Do not clear bit 63 to remove a vCPU from a set: other vCPUs of the set may
+ * share this bit.
  */
 #define OKVM_VCPUS_OTHERS	BIT_ULL(63)
 #define OKVM_VCPUS_ALL		(~0ULL)
@@ -247,11 +250,11 @@ static inline u64 okvm_vcpu_bit(const struct okvm_vcpu *vcpu)
 /**
  * okvm_request_some() - send the same request to a set of vCPUs of the VM
  * @req: the request
- * @vcpus: the set: the OR of okvm_vcpu_bit() of its vCPUs
+ * @vcpus: set of vCPUs; each bit is from okvm_vcpu_bit()
  * @wait: also wait until the vCPUs that were in guest mode at the request have left guest mode
  *
- * Context: any; if @wait is set, process context. Then the caller must not hold a lock that a vCPU
- * may have to take before it leaves guest mode.
+ * Context: any, but process context if @wait is set. With @wait the caller must not hold a lock
+ * that a vCPU may have to take before it leaves guest mode.
  */
 void okvm_request_some(struct okvm_vm *vm, enum okvm_req req, u64 vcpus, bool wait);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Creating and destroying virtual machines, and the ioctls of a VM fd that belong to core/.
+ * Creates and destroys virtual machines, and has the ioctls of a VM fd that belong to core/.
  *
  * Each fd derived from the VM holds one reference. The last close destroys the VM, whichever fd is
  * closed last.
@@ -33,8 +33,9 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what)
 }
 
 /*
- * Count a line for the kernel log against the VM's own limit first. Otherwise a VM beyond its own
- * limit would use up the limit of all VMs together, and suppress the lines of other VMs.
+ * Ask the VM's own limit first. If it refuses the line, the line must not count against the limit
+ * of all VMs together. Otherwise one VM could use up that limit, and suppress the lines of other
+ * VMs.
  */
 bool okvm_vm_may_log(struct okvm_vm *vm)
 {
@@ -98,8 +99,8 @@ static void vm_init(struct okvm_vm *vm, struct okvm_offer *offer)
 	okvm_error_init(&vm->error);
 	ratelimit_state_init(&vm->log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	/*
-	 * Without this flag the kernel would also print how many lines of this VM were suppressed,
-	 * and no limit would apply to these messages.
+	 * Without this flag the kernel would print for each VM how many of its lines were
+	 * suppressed, and the limit of all VMs together would not apply to these messages.
 	 */
 	ratelimit_set_flags(&vm->log_limit, RATELIMIT_MSG_ON_RELEASE);
 	okvm_pause_init(vm);

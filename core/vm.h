@@ -64,16 +64,15 @@ enum okvm_vm_stat {
  * @offer: the registered backend that runs the vCPUs, with its capabilities
  * @backend: @offer->backend
  * @caps, @host: capabilities and CPU features for the VM's kind of paging (EPT/NPT or shadow), from
- *	@offer; userspace can choose the kind of paging until the first vCPU is created
- *	(OKVM_CAP_MMU)
+ *  @offer; userspace can choose the kind of paging until the first vCPU is created (OKVM_CAP_MMU)
  * @mm: the address space that backs guest memory; constant, holds an mm_count reference
  * @users: number of references; the VM fd, each vCPU fd and each derived fd hold one
  * @host_mmio: set once, never cleared; read without a lock
  * @dead: a broken invariant was found; later ioctls return -EIO, except OKVM_GET_ERROR and
- *	KVM_GET_STATS_FD
+ *  KVM_GET_STATS_FD
  * @paused: true while @pauses is not 0; KVM_RUN then executes nothing for the guest
  * @dead_or_paused: @dead and @paused in one word, so that KVM_RUN tests both with one load
- * @srcu: protects readers of @memslots, @bus and the MSR filter; IRQ routes have plain RCU
+ * @srcu: protects readers of @memslots, @bus and the MSR filter; plain RCU protects IRQ routes
  */
 struct okvm_vm {
 	/* Constant after creation. */
@@ -124,7 +123,10 @@ struct okvm_vm {
 	struct mutex slots_lock;
 	struct okvm_memslots __rcu *memslots;	/* read under @srcu */
 
-	/* @bus_lock: for writers of buses, ioeventfds and coalesced zones. Taken inside @lock. */
+	/*
+	 * @bus_lock serializes writers of buses, ioeventfds and coalesced zones. Taken inside
+	 * @lock.
+	 */
 	struct mutex bus_lock;
 	struct okvm_iobus __rcu *bus[OKVM_NR_BUSES];	/* read under @srcu */
 	u32 bus_gen;			/* grows with each change of @bus */
@@ -182,10 +184,10 @@ void okvm_vm_kill(struct okvm_vm *vm, const char *what);
 /**
  * okvm_vm_may_log() - return true if a line that @vm has caused may go to the kernel log
  *
- * For lines that a guest or a VMM can cause as often as it likes. Each VM has its own rate limit,
- * so one VM does not suppress the lines of other VMs. A higher limit for all VMs together stops a
- * process that creates many VMs. For this higher limit the kernel prints, at most once in each
- * interval, how many lines were suppressed.
+ * Used for lines that a guest or a VMM can cause as often as it likes. Each VM has its own rate
+ * limit, so one VM does not suppress the lines of other VMs. A higher limit for all VMs together
+ * stops a process that creates many VMs. For this higher limit the kernel prints, at most once in
+ * each interval, how many lines were suppressed.
  *
  * Context: any.
  */

@@ -26,9 +26,9 @@ void okvm_watch_off(void);
 /**
  * okvm_watch_off_later() - remove a watcher that a user without privileges can add
  *
- * The static branch stays enabled for up to a second. Each change of the branch interrupts all
- * CPUs, and a user without privileges must not cause this often. Tracepoints must not use this
- * function: a tracepoint's last user may go away after the module has called okvm_watch_flush().
+ * Disables the static branch up to a second later. Each change of the branch interrupts all CPUs,
+ * and a user without privileges must not cause this often. Tracepoints must not use this function:
+ * their last user may go away after the module's last call of okvm_watch_flush().
  */
 void okvm_watch_off_later(void);
 /** okvm_watch_flush() - complete all delayed changes of the branch, when the module exits */

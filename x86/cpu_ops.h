@@ -43,7 +43,7 @@ enum okvm_intercepts {
 	OKVM_ICPT_MSRS		= 1 << 1,
 	/* execution controls, from CPUID, APIC mode and disabled exits */
 	OKVM_ICPT_CONTROLS	= 1 << 2,
-	OKVM_ICPT_DEBUG		= 1 << 3,	/* intercept of MOV DR; DR7 that the CPU uses */
+	OKVM_ICPT_DEBUG		= 1 << 3,	/* intercept of MOV DR; value of DR7 in hardware */
 	OKVM_ICPT_APIC		= 1 << 4,	/* APIC virtualization, EOI exit bitmap */
 	OKVM_ICPT_CR		= 1 << 5,	/* guest/host masks of CR0 and CR4 */
 	OKVM_ICPT_TSC		= 1 << 6,	/* TSC offset and TSC ratio */

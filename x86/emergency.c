@@ -10,9 +10,9 @@
  * module notifier tells okvm that upstream's module comes, before that module's init function runs,
  * and that it has gone.
  *
- * okvm registers its callback before it switches the hardware on. EMERGENCY_LINGER after okvm has
- * switched the hardware off, a work item unregisters the callback: unregistering waits for a grace
- * period, and closing a VM should not wait.
+ * okvm registers its callback before it switches the hardware on. A work item unregisters it,
+ * EMERGENCY_LINGER after okvm has switched the hardware off. Closing a VM does not unregister it
+ * itself, because unregistering waits for a grace period.
  */
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -69,8 +69,9 @@ static int emergency_module(struct notifier_block *nb, unsigned long state, void
 		return NOTIFY_OK;
 	mutex_lock(&emergency_lock);
 	/*
-	 * Both COMING and LIVE mean "loaded" here. If okvm is loaded after upstream's module has
-	 * reported COMING, but before that module is in sysfs, only LIVE tells okvm of the module.
+	 * COMING and LIVE both mean "loaded" here. LIVE is needed if okvm was loaded between COMING
+	 * and the creation of the module's sysfs entry: okvm has then missed COMING and found no
+	 * entry.
 	 */
 	okvm_rival_tell(&emergency_upstream, state != MODULE_STATE_GOING);
 	emergency_update();

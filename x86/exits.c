@@ -191,8 +191,8 @@ bool okvm_exit_dr_lend(struct okvm_vcpu *vcpu)
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
 	/*
-	 * The guest uses the CPU's debug registers until debug_leave() (x86/stay.h) saves them and
-	 * intercepts MOV DR again.
+	 * If this function returns true, the guest uses the CPU's debug registers directly, until
+	 * debug_leave() (x86/stay.h) saves them and intercepts MOV DR again.
 	 */
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP || arch->dr7 & DR7_GD || exit_cpl(vcpu))
 		return false;
@@ -242,8 +242,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 
 /*
  * Emulate the instruction that caused a #PF, because shadow paging cannot map the page for this
- * access. The access is to an address without memory, a write to read-only memory, or a write to a
- * page table of the guest. After the last kind the emulator calls okvm_mmu_guest_wrote().
+ * access. Either there is no memory at the address, or the access is a write to read-only memory or
+ * to a page table of the guest. After a write to a page table the emulator calls
+ * okvm_mmu_guest_wrote().
  */
 static int emulate_access(struct okvm_vcpu *vcpu, const struct okvm_page_fault *pf)
 {
@@ -275,11 +276,10 @@ int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 		if (likely(!deliver))
 			return emulate_access(vcpu, pf);
 		/*
-		 * The fault interrupted the delivery of an event. The guest's stack for the event
-		 * may be in a page table of the guest, which okvm write-protects. Without write
-		 * protection the CPU could deliver the event. But if the delivery also uses the
-		 * page table, the next fault would protect it again, and so on without end. So
-		 * the emulator delivers the event.
+		 * The fault interrupted the delivery of an event, so let the emulator deliver the
+		 * event. The CPU may be unable to: if the guest's stack is in a page that the guest
+		 * also uses as a page table, okvm write-protects the page again and again, and each
+		 * delivery by the CPU faults.
 		 */
 		return deliver(vcpu, pf->gpa);
 	case OKVM_FAULT_FIXED:

@@ -58,9 +58,9 @@ int okvm_exit_mov_dr(struct okvm_vcpu *vcpu, unsigned int dr, unsigned int reg, 
 /**
  * okvm_exit_page_fault() - Handle an intercepted #PF of a guest with shadow paging
  * @pf: address and kind of the access
- * @deliver: NULL if the fault has not interrupted the delivery of an event. Otherwise a function
- *	that delivers the event by software and returns an outcome; called if the access to @gpa
- *	cannot be mapped
+ * @deliver: NULL if the CPU was not delivering an event. Otherwise a function that delivers the
+ *  event in software and returns an outcome. It is called if shadow paging cannot map the page for
+ *  the access to @gpa
  */
 int okvm_exit_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf,
 			 int (*deliver)(struct okvm_vcpu *vcpu, gpa_t gpa));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Handlers of fast exits, for both vendors. They run with IRQs off and never sleep. Each fast_*()
- * returns true if it has handled the exit: then the guest can be entered again. If a handler
- * returns false, it has changed nothing except vcpu->arch->stay.pio_missed. Then the backend's slow
- * handler, exit_slow() in struct okvm_stay_ops, must handle the exit.
+ * returns true if it has handled the exit: the guest can then be entered again. If it returns
+ * false, it has changed nothing except vcpu->arch->stay.pio_missed, and the backend's slow handler
+ * (exit_slow() in struct okvm_stay_ops) must handle the exit.
  */
 #ifndef OKVM_X86_FAST_H
 #define OKVM_X86_FAST_H
@@ -83,8 +83,9 @@ static __always_inline bool fast_hypercall(struct okvm_vcpu *vcpu,
 
 /*
  * Handle IN or OUT of one item with a device in the kernel. If no such device handles the port, set
- * pio_missed. The slow handler then does not look for a device again, and exits to userspace at
- * once (okvm_pio_user()). On a real-time kernel return false, because the devices' locks may sleep.
+ * pio_missed and return false. The slow handler then exits to userspace at once (okvm_pio_user()),
+ * without looking for a device again. On a real-time kernel always return false, because the
+ * devices' locks may sleep.
  */
 static __always_inline bool fast_pio(struct okvm_vcpu *vcpu, const struct okvm_fast_ops *ops,
 				     u16 port, unsigned int size, bool in)

@@ -23,7 +23,7 @@
 #include "x86/time/tsc.h"
 #include "x86/uapi/state.h"
 
-/* XCR0 components that okvm supports. For each, it can switch the registers and knows the size. */
+/* XCR0 components that okvm supports: it can switch their registers and knows their sizes. */
 #define XCR0_KNOWN	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 

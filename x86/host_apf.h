@@ -22,7 +22,11 @@
 
 #if OKVM_HAS_KVM_HELPERS
 
-/** host_apf_possible() - Return false if the host runs on bare hardware; costs nothing there */
+/**
+ * host_apf_possible() - Return false if the host runs on bare hardware
+ *
+ * The test is patched at boot, so it costs nothing there.
+ */
 static __always_inline bool host_apf_possible(void)
 {
 	return static_cpu_has(X86_FEATURE_HYPERVISOR);
@@ -73,10 +77,10 @@ static __always_inline u32 host_apf_take(void) { return 0; }
 static inline void host_apf_wait(u32 *flags, u32 token) { }
 
 /**
- * host_apf_stop() - Ask the hypervisor to send this CPU no asynchronous page faults as #PF VM exits
+ * host_apf_stop() - Ask the hypervisor below the host not to report its page faults by #PF
  *
- * After this call the hypervisor fetches an absent page before it lets this CPU run on. Called with
- * preemption off.
+ * After this call, if a page of the host is absent, that hypervisor fetches the page before it lets
+ * this CPU run on. Called with preemption off.
  *
  * Return: true if the setting changed; the caller must undo the change by host_apf_restart()
  */

@@ -27,10 +27,11 @@
 int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 {
 	/*
-	 * @runnable may be true because of a pending INIT, SIPI or timer tick: the code below
-	 * decides whether this ends HLT. In all other cases end HLT if @runnable, even if the event
-	 * has gone since the test, for example because KVM_IRQ_LINE has lowered a level-triggered
-	 * line of the PIC. Then HLT ends without an interrupt, as with upstream KVM.
+	 * If an INIT, a SIPI or a timer tick is pending, the code below decides whether HLT ends.
+	 * In all other cases HLT ends if @runnable is true, even if the event has gone since
+	 * okvm_vcpu_block() has seen it. For example, KVM_IRQ_LINE may have lowered a
+	 * level-triggered line of the PIC. HLT then ends without an interrupt, as with upstream
+	 * KVM.
 	 */
 	if (okvm_lapic_in_kernel(vcpu) &&
 	    (okvm_apic_has_events(vcpu) || okvm_apic_timer_pending(vcpu)))
@@ -39,7 +40,10 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 	okvm_vcpu_srcu_lock(vcpu);
 	okvm_vcpu_accept_events(vcpu);
 	okvm_vcpu_srcu_unlock(vcpu);
-	/* A timer tick ends HLT only if its interrupt is deliverable: raise that interrupt now. */
+	/*
+	 * A timer tick alone does not end HLT. Raise its interrupt, which ends HLT if the guest can
+	 * take it.
+	 */
 	if (okvm_lapic_in_kernel(vcpu))
 		okvm_apic_timer_inject(vcpu);
 	okvm_end_halt(vcpu, runnable);
@@ -130,8 +134,9 @@ static int run_serve_memory(struct okvm_vcpu *vcpu)
 	}
 	if (okvm_take_request(OKVM_REQ_TLB_FLUSH, vcpu)) {
 		/*
-		 * With EPT or NPT this flush also serves TLB_GUEST. With shadow paging TLB_GUEST
-		 * must synchronize the shadow tables, too.
+		 * With EPT or NPT this flush is all that OKVM_REQ_TLB_GUEST asks for. With shadow
+		 * paging that request must also synchronize the shadow tables, so it is served
+		 * below.
 		 */
 		if (!okvm_mmu_is_shadow(vcpu->vm))
 			clear_bit(OKVM_REQ_TLB_GUEST, &vcpu->requests);
@@ -233,9 +238,8 @@ int okvm_arch_serve_requests(struct okvm_vcpu *vcpu)
 bool okvm_serve_fast(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * IRQs may be off here, so this function must not sleep. On a real-time kernel it returns
-	 * false, because the PIC's lock, which fetching an interrupt needs, is a sleeping lock
-	 * there.
+	 * IRQs may be off here, so this function must not sleep. Fetching an interrupt takes the
+	 * PIC's lock, which is a sleeping lock on a real-time kernel: return false there.
 	 */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || READ_ONCE(vcpu->requests) & ~FAST_REQUESTS ||
 	    !okvm_lapic_in_kernel(vcpu) ||
@@ -279,7 +283,10 @@ int okvm_arch_run_begin(struct okvm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int err;
 
-	/* KVM_RUN may begin in the middle of an instruction that the last exit left incomplete. */
+	/*
+	 * The last exit may have left an instruction incomplete: then KVM_RUN begins in the middle
+	 * of it.
+	 */
 	vcpu->arch->between_insns = false;
 	okvm_fpu_load(vcpu);
 	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs)) {

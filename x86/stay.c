@@ -28,10 +28,12 @@ void okvm_xcr_switch(const struct okvm_arch_vcpu *arch, bool guest)
 }
 
 /*
- * Serve requests until none is pending. If a fast exit handler, or the serving of a request, kicks
- * its own vCPU, vcpu->mode changes from IN_GUEST to EXITING_GUEST, but nobody sends an IPI. A later
- * requester that reads EXITING_GUEST sends no IPI either. So store IN_GUEST again after serving the
- * requests, then read the requests again. Either this read sees a later request, or the later
+ * Serve requests until none is pending.
+ *
+ * A fast exit handler, or the serving of a request, may kick its own vCPU. This changes vcpu->mode
+ * from IN_GUEST to EXITING_GUEST without an IPI. A later requester that reads EXITING_GUEST would
+ * send no IPI either, and the vCPU would enter the guest without serving that request. So store
+ * IN_GUEST again, then read the requests again. Either this read sees a later request, or the later
  * requester reads IN_GUEST and sends an IPI (request_leave_guest()).
  */
 bool okvm_serve_requests_fast(struct okvm_vcpu *vcpu)
@@ -80,9 +82,9 @@ bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 	}
 	if (okvm_apic_has_vapic(vcpu)) {
 		/*
-		 * okvm must write the task priority to the address of KVM_SET_VAPIC_ADDR before the
-		 * next VM entry. These requests make okvm_arch_serve_requests() call
-		 * okvm_apic_vapic_push(), which writes the task priority.
+		 * These requests make okvm_arch_serve_requests() call okvm_apic_vapic_push() before
+		 * the next VM entry. That function writes the task priority to the address of
+		 * KVM_SET_VAPIC_ADDR.
 		 */
 		okvm_request(OKVM_REQ_EXIT, vcpu);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

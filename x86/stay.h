@@ -12,8 +12,8 @@
  * Upstream prepares everything for each VM entry. okvm splits the preparation. Once per stay,
  * stay_enter() sets up the state that only host code with IRQs on can change. For each VM entry,
  * the backend's enter() sets up the state that a fast exit can change. Thread flags are read before
- * each VM entry. If another CPU sets a flag later, it sends an IPI. But a fast exit that wakes a
- * task may set a flag of its own thread, without an IPI.
+ * each VM entry, because a fast exit that wakes a task may set a flag of its own thread without an
+ * IPI. If another CPU sets a flag after that, it sends an IPI, which ends guest mode.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H
@@ -248,7 +248,10 @@ static __always_inline void time_enter(struct okvm_vcpu *vcpu)
 /* Run the host's IRQ handler before guest time ends, so that a timer tick counts as guest time. */
 static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
-	/* Only after a VM exit by a host interrupt is the guest surely between two instructions. */
+	/*
+	 * True if a host interrupt caused the VM exit. After other VM exits the guest may be in the
+	 * middle of an instruction.
+	 */
 	vcpu->arch->between_insns = ops->host_interrupted(vcpu);
 	if (ops->host_interrupted(vcpu))
 		ops->host_interrupt(vcpu);
@@ -258,8 +261,9 @@ static __always_inline void time_leave(struct okvm_vcpu *vcpu, const struct okvm
 /* ---- vcpu->mode, by which requesters decide whether to send an IPI ---- */
 
 /*
- * Return true if the next VM entry injects an event while an exception is pending as well. Then the
- * vCPU must enter the guest to deliver the event, and must exit at once to inject the exception.
+ * Return true if two events are due: the VMCS or VMCB already has one for the next VM entry, and an
+ * exception waits in arch->ev. The vCPU must then enter the guest, so that the CPU delivers the
+ * first event, and must exit at once to get the exception injected.
  */
 static __always_inline bool event_behind_event(const struct okvm_vcpu *vcpu,
 					       const struct okvm_stay_ops *ops)
@@ -280,7 +284,10 @@ static __always_inline bool must_not_enter(const struct okvm_vcpu *vcpu,
 	return read_thread_flags() & STAY_THREAD_WORK;
 }
 
-/* Set the mode to IN_GUEST and return true. If the vCPU must not enter, undo this, return false. */
+/*
+ * Set the mode to IN_GUEST and return true. If the vCPU must not enter the guest, set the mode back
+ * to OUTSIDE_GUEST and return false.
+ */
 static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
 	/* Write the mode before requests are read. Pairs with smp_mb() in request.c. */
@@ -342,10 +349,10 @@ void okvm_watch_entry(struct okvm_vcpu *vcpu);
  *
  * Called with IRQs off.
  *
- * Return: true if @ops->exit_slow must handle the exit, for one of two reasons. First, a tracepoint
- *	is enabled that only slow handlers emit. Second, userspace has set an address with
- *	KVM_SET_VAPIC_ADDR: okvm_watch_left() must first read the task priority there, which the
- *	guest may have written
+ * Return: true if @ops->exit_slow must handle the exit. There are two reasons:
+ * 1. A tracepoint is enabled that only slow handlers emit.
+ * 2. The VMM has set an address with KVM_SET_VAPIC_ADDR, and the guest may have written its task
+ * priority there. okvm_watch_left() must read it, with IRQs on, before the exit is handled.
  */
 bool okvm_watch_exit(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops);
 /**

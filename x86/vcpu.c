@@ -96,8 +96,8 @@ static void vcpu_reset(struct okvm_vcpu *vcpu, bool init)
 
 	/*
 	 * An INIT may come while an instruction waits for userspace, because KVM_GET_MP_STATE takes
-	 * a pending INIT. Then the next KVM_RUN must not complete that instruction. Record the old
-	 * RIP: KVM_RUN compares it with the new RIP.
+	 * a pending INIT at any time. The next KVM_RUN must not complete that instruction. It finds
+	 * out by comparing RIP with the old value, which this call records.
 	 */
 	okvm_io_touch(vcpu);
 	if (okvm_lapic_in_kernel(vcpu))
@@ -232,10 +232,10 @@ void okvm_arch_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 void okvm_arch_vcpu_put(struct okvm_vcpu *vcpu)
 {
 	/*
-	 * When the scheduler preempts the thread, it calls this function with the run queue's lock
-	 * held and IRQs off. If a reboot has switched VMX off, get_cpl() would fail and call
-	 * okvm_vm_kill() under that lock. okvm_hardware_lost() returns true before VMX is switched
-	 * off, so test it first.
+	 * The scheduler calls this function when it preempts the thread, with the run queue's lock
+	 * held and IRQs off. Do not call get_cpl() after a reboot has switched VMX off: it would
+	 * fail and call okvm_vm_kill() under that lock. okvm_hardware_lost() returns true before
+	 * VMX is switched off.
 	 */
 	if (vcpu->preempted && !okvm_hardware_lost())
 		vcpu->arch->preempted_in_kernel = !vcpu->arch->reg_ops->get_cpl(vcpu);

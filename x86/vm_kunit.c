@@ -377,7 +377,7 @@ static void see_supported(struct seen *s)
 			s->rdtscp = e.edx & RDTSCP_BIT;
 }
 
-/* KVM_SET_CPUID2 with the state components of AMX tiles in leaf 0xd. */
+/* Call KVM_SET_CPUID2 with leaf 0xd reporting the state components of AMX tiles. */
 static long set_amx(int vcpu)
 {
 	struct kvm_cpuid2 __user *user = (void __user *)USER_ARGS;
@@ -565,8 +565,8 @@ static struct kunit_suite vm_suite = {
 kunit_test_suite(vm_suite);
 
 /*
- * Check that the backend's hardware is off. The suite cannot check this: its VMs exist until the
- * process that loads the module returns to userspace.
+ * Check that the backend's hardware is off after its last VM. The suite itself cannot check this,
+ * because its VMs exist until the process that loads the module returns to userspace.
  */
 static void __exit vm_kunit_exit(void)
 {

@@ -97,7 +97,9 @@ struct okvm_events {
 	/* NMIs that any thread has queued; serving OKVM_REQ_NMI moves them to nmi_pending */
 	atomic_t nmi_queued;
 	bool nmi_injected;
-	/* length of the instruction of a reinjected INT n, #BP or #OF; 0: assume no prefixes */
+	/*
+	 * length of the INT n, INT3 or INTO whose event is injected; 0: unknown, assume no prefixes
+	 */
 	u8 insn_len;
 	/* length and address of the INT3 that caused the last #BP reported to a debugger */
 	u8 bp_len;
@@ -280,8 +282,8 @@ struct okvm_arch_vcpu {
 	u64 tsc_ratio;		/* fixed point, okvm_tsc_ratio() */
 	u32 tsc_khz;		/* the guest's */
 	u64 last_host_tsc, last_guest_tsc;
-	u64 tsc_generation;	/* number of the generation (vCPUs with synchronous TSCs) */
-	u64 tsc_lost;		/* @tsc_offset compensates okvm_tsc_lost up to this value */
+	u64 tsc_generation;	/* all vCPUs with the same number have synchronous TSCs */
+	u64 tsc_lost;		/* value of okvm_tsc_lost that @tsc_offset compensates */
 
 	/* Paravirtual: x86/time/pvclock.c, x86/pv/hypercall.c, x86/pv/pv.c */
 	struct okvm_pv_vcpu *pv;
@@ -312,7 +314,7 @@ struct okvm_arch_vcpu {
 
 	/* Whether the vCPU was at CPL 0 when its thread was last preempted */
 	bool preempted_in_kernel;
-	bool between_insns;	/* last VM exit: by a host interrupt, so between two instructions */
+	bool between_insns;	/* last VM exit: between two instructions (host interrupt) */
 };
 
 /** struct okvm_arch_vm - the x86 state of a VM */
@@ -339,7 +341,7 @@ struct okvm_arch_vm {
 	u64 cur_tsc_offset;		/* offset of the newest generation */
 	u32 last_tsc_khz;		/* TSC frequency of the vCPU whose TSC was written last */
 	u64 cur_tsc_generation;		/* number of the newest generation */
-	u64 nr_vcpus_matched_tsc;	/* vCPUs of the newest generation, except its first one */
+	u64 nr_vcpus_matched_tsc;	/* number of vCPUs of the newest generation, minus 1 */
 	u64 tsc_lost;			/* okvm_tsc_lost when @master_cycle_now was taken */
 	bool use_master_clock;		/* all vCPUs share one pair of TSC and time */
 	/* the shared pair: host's clock (okvm_clock_base_ns()) and host's TSC at one moment */

@@ -172,9 +172,8 @@ static void fix_long_mode_tr(struct okvm_vcpu *vcpu)
 }
 
 /*
- * After a change of CR0.PG, set EFER.LMA to EFER.LME & CR0.PG (SDM "Initializing IA-32e Mode").
- * Writes of EFER keep LMA: if userspace changes EFER.LME while the guest's paging is on, LMA does
- * not change.
+ * After a change of CR0.PG, set EFER.LMA to EFER.LME & CR0.PG (SDM "Initializing IA-32e Mode"). A
+ * write of EFER does not change LMA, even if userspace changes LME while paging is on.
  */
 static void sync_lma(struct okvm_vcpu *vcpu, unsigned long cr0)
 {
@@ -194,7 +193,7 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* Announce to the guest the pages of async page faults that have become present. */
+		/* If pages of async page faults have become present, announce them to the guest. */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}
@@ -264,7 +263,7 @@ static void cr4_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 {
 	unsigned long changed = old ^ cr4;
 
-	/* The changes that flush the TLB (SDM "Operations that Invalidate TLBs ..."). */
+	/* These changes flush the TLB (SDM "Operations that Invalidate TLBs ..."). */
 	if (changed & (X86_CR4_PGE | X86_CR4_PAE) || old & ~cr4 & X86_CR4_PCIDE ||
 	    cr4 & ~old & X86_CR4_SMEP)
 		okvm_request(OKVM_REQ_TLB_GUEST, vcpu);

@@ -64,8 +64,8 @@ static inline unsigned long okvm_shadow_cr4(const struct okvm_arch_vcpu *arch, u
  * okvm_shadow_efer() - Return EFER in hardware for shadow paging
  * @efer: the guest's EFER
  *
- * LME gets the value of LMA. The reason: CR0.PG is 1 in hardware. With LME set and LMA clear, VM
- * entry would then fail on VMX, and the guest would enter long mode on SVM.
+ * LME in hardware is the guest's LMA, because CR0.PG in hardware is always 1. If LME were 1 while
+ * LMA is 0, VM entry would fail on VMX, and the guest would enter long mode on SVM.
  */
 static inline u64 okvm_shadow_efer(u64 efer)
 {

@@ -27,9 +27,9 @@ MODULE_PARM_DESC(vnmi, "NMI blocking kept by the CPU");
 /* ---- raising ---- */
 
 /*
- * Prepare the RFLAGS image that the delivery of a fault pushes: set RF. If a debugger single-steps
- * the guest, also remove the debugger's TF; but keep TF if the fault is at the instruction where
- * the step began. Do nothing for #DB and for exceptions that are not faults.
+ * Set RF in RFLAGS, because the delivery of a fault pushes RFLAGS with RF set. Do nothing for
+ * exceptions that are not faults, and for #DB. If a debugger single-steps the guest, also clear the
+ * debugger's TF, unless the fault is at the instruction where the step began.
  */
 static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *exc)
 {
@@ -44,9 +44,9 @@ static void event_set_rf(struct okvm_vcpu *vcpu, const struct okvm_exception *ex
 }
 
 /*
- * Write the exception's payload to CR2 or DR6. Called when okvm raises an exception, so that
- * userspace sees the registers and the exception together. For an exception that userspace has set,
- * called at the injection.
+ * Write the exception's payload to CR2 or DR6. okvm calls this function when it raises an
+ * exception, so that userspace sees the registers and the exception together. If userspace has set
+ * the exception, okvm calls it when it injects the exception.
  */
 static void event_deliver_payload(struct okvm_vcpu *vcpu)
 {
@@ -271,9 +271,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Must okvm request a window exit for userspace, which waits to inject an interrupt of the VMM's
- * PIC? No while the LAPIC masks LINT0: then the guest cannot take the interrupt even if IF is set,
- * and a window exit would end each VM entry before the guest's first instruction.
+ * Return true if okvm must request a window exit because userspace waits to inject an interrupt of
+ * the VMM's PIC. While the LAPIC masks LINT0, return false: the guest cannot take this interrupt
+ * even if IF is set, so each VM entry would exit before the guest's first instruction.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {
@@ -305,8 +305,8 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Return true in the common case: the only event that can be pending is an interrupt of the LAPIC,
- * and okvm (not the CPU) delivers the LAPIC's interrupts.
+ * Return true if the only event that can be pending is an interrupt of the LAPIC, and okvm (not the
+ * CPU) delivers the LAPIC's interrupts. This is the common case.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {

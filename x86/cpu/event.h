@@ -49,7 +49,10 @@ static inline u8 okvm_irq_len(const struct okvm_events *ev)
 	return ev->irq.soft ? ev->insn_len ?: 2 : 0;
 }
 
-/* A debugger gets the #BP of the INT3 at @rip. Record @len, in case userspace injects this #BP. */
+/*
+ * Record the length of the INT3 at @rip, whose #BP goes to a debugger. The debugger may make
+ * userspace inject this #BP into the guest, and the injection needs the length.
+ */
 static inline void okvm_note_bp(struct okvm_vcpu *vcpu, unsigned long rip, u8 len)
 {
 	vcpu->arch->ev.bp_rip = rip;

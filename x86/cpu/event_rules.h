@@ -27,8 +27,8 @@ bool event_is_fault(u8 vector);
 /**
  * event_dr6() - Return DR6 after a #DB
  * @dr6: DR6 before the #DB
- * @payload: the bits that the #DB reports are 1. This includes RTM and BLD, although DR6 itself
- *	reports these two by 0
+ * @payload: a bit is 1 if the #DB reports it, also for RTM and BLD. (In DR6 itself RTM and BLD are
+ *  0 if reported.)
  */
 unsigned long event_dr6(unsigned long dr6, unsigned long payload);
 

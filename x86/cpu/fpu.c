@@ -63,7 +63,7 @@ static void own_reset(struct okvm_fpu *fpu)
 
 static int own_create(struct okvm_vcpu *vcpu, struct okvm_fpu *fpu)
 {
-	/* XSAVE needs an alignment of 64 bytes: vmalloc() returns whole pages. */
+	/* XSAVE needs an alignment of 64 bytes. vmalloc() returns whole pages, which have it. */
 	fpu->own = __vmalloc(fpu->size, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!fpu->own)
 		return -ENOMEM;
@@ -195,12 +195,15 @@ static int own_copy_in(struct okvm_vcpu *vcpu, void *buf)
 	memcpy(fpu->own, buf, fpu->size);
 	/*
 	 * If userspace's data contain neither SSE nor AVX, MXCSR has to get its default. XRSTOR
-	 * loads MXCSR from the buffer in this case, too: store the default in the buffer.
+	 * loads MXCSR from the buffer even then, so store the default there.
 	 */
 	if (!(state->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)))
 		fpu->own->i387.mxcsr = MXCSR_DEFAULT;
 	fpu->own->header.xfeatures &= fpu->components;
-	/* Let XRSTOR and XSAVE add the initial values of components that are not in the data. */
+	/*
+	 * Execute XRSTOR and XSAVE. XRSTOR gives components that are not in the data their initial
+	 * values, and XSAVE writes these to the buffer.
+	 */
 	okvm_fpu_own_begin(fpu);
 	okvm_fpu_own_end(fpu);
 	return 0;
@@ -347,7 +350,10 @@ static long kernel_copy_in(struct okvm_vcpu *vcpu, const void *buf)
 
 static long copy_in(struct okvm_vcpu *vcpu, void *buf)
 {
-	/* Allow all components of the host: VMMs may set this state before they set XCR0. */
+	/*
+	 * Allow all components that the host supports, even those that are off in the guest's XCR0:
+	 * some VMMs set this state before XCR0.
+	 */
 #if OKVM_HAS_KVM_HELPERS
 	if (!okvm_fpu_is_own())
 		return kernel_copy_in(vcpu, buf);
@@ -372,7 +378,9 @@ static long ioc_get_xsave2(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 static long ioc_set_xsave(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
-	/* KVM_CAP_XSAVE2: the buffer may be larger than struct kvm_xsave. */
+	/*
+	 * With KVM_CAP_XSAVE2 userspace passes a buffer that may be larger than struct kvm_xsave.
+	 */
 	void *buf = memdup_user(arg.user, max_t(size_t, vcpu->arch->fpu->size,
 						sizeof(struct kvm_xsave)));
 	long ret;

@@ -69,8 +69,8 @@ static inline void okvm_fpu_swap(struct okvm_vcpu *vcpu, bool guest)
  * okvm_fpu_load() - Save the VMM's FPU registers and load the guest's; preemptible
  *
  * Called when KVM_RUN begins. PKRU keeps the VMM's value, because the kernel accesses the VMM's
- * memory. If okvm_fpu_is_own() is true, this function only sets fpu_loaded, and okvm_fpu_enter()
- * loads the registers.
+ * memory. If okvm keeps the guest's FPU state itself (okvm_fpu_is_own()), this function only sets
+ * fpu_loaded; okvm_fpu_enter() loads the registers.
  */
 static inline void okvm_fpu_load(struct okvm_vcpu *vcpu)
 {

@@ -64,8 +64,8 @@ void okvm_end_halt(struct okvm_vcpu *vcpu, bool known)
 		return;
 	vcpu->arch->apf_halted = false;
 	/*
-	 * If an async page fault, not HLT, blocked the vCPU, do not call okvm_set_mp_state(): that
-	 * function would drop a pending KVM_HC_KICK_CPU, which has to end the vCPU's next HLT.
+	 * Do not call okvm_set_mp_state() if an async page fault, not HLT, has blocked the vCPU. It
+	 * would drop a pending KVM_HC_KICK_CPU, which has to end the vCPU's next HLT.
 	 */
 	if (vcpu->arch->mp_state == KVM_MP_STATE_HALTED)
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
@@ -83,8 +83,8 @@ int okvm_halt(struct okvm_vcpu *vcpu, int passed)
 	okvm_apic_timer_inject(vcpu);
 	if (passed == OKVM_RESUME && mp_has_event(vcpu)) {
 		/*
-		 * A pending event ends HLT at once. But if @passed is a debug exit after HLT, the
-		 * state becomes HALTED below, so that the debugger sees HALTED.
+		 * A pending event ends HLT at once. (With a debug exit, the state becomes HALTED
+		 * below even if an event is pending, so that the debugger sees HALTED.)
 		 */
 		okvm_set_mp_state(vcpu, KVM_MP_STATE_RUNNABLE);
 		okvm_request(OKVM_REQ_EVENT, vcpu);

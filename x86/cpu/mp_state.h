@@ -30,9 +30,11 @@ void okvm_set_mp_state(struct okvm_vcpu *vcpu, u32 state);
 void okvm_end_halt(struct okvm_vcpu *vcpu, bool known);
 /**
  * okvm_halt() - Execute HLT: set HALTED with an in-kernel LAPIC, otherwise exit with KVM_EXIT_HLT
- * @passed: outcome of advancing RIP past the HLT. A pending event leaves the vCPU RUNNABLE. But if
- *	@passed is a debug exit (a debugger single-steps the HLT), the vCPU becomes HALTED even if
- *	an event is pending.
+ * @passed: outcome of advancing RIP past the HLT: OKVM_RESUME, or the outcome of a debug exit if a
+ *  debugger single-steps the HLT
+ *
+ * With OKVM_RESUME a pending event leaves the vCPU RUNNABLE. With a debug exit the vCPU becomes
+ * HALTED in any case.
  * Return: @passed, or OKVM_USER without an in-kernel LAPIC
  */
 int okvm_halt(struct okvm_vcpu *vcpu, int passed);

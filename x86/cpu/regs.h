@@ -21,10 +21,10 @@ unsigned long okvm_guest_rflags(struct okvm_vcpu *vcpu);
  */
 void okvm_guest_rflags_set(struct okvm_vcpu *vcpu, unsigned long rflags);
 /**
- * okvm_rip_carries() - Do @old and @rip differ in the upper 32 bits?
+ * okvm_rip_carries() - Return true if @old and @rip differ in the upper 32 bits
  *
- * If not, a caller that advances RIP from @old to @rip need not cut RIP to 32 bits, even outside
- * 64-bit mode.
+ * Used to advance RIP from @old to @rip. Outside 64-bit mode RIP has 32 bits. If this function
+ * returns false, the caller need not test for that mode, because there is no carry to cut off.
  */
 static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long rip)
 {
@@ -47,7 +47,7 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
 /**
  * okvm_set_apic_base() - Set IA32_APIC_BASE
- * @host: userspace writes @base: then a change from any legal APIC mode to any other is allowed
+ * @host: true if userspace writes @base; userspace may change from any legal APIC mode to any other
  * Return: 0, or 1 if the caller must queue #GP
  */
 int okvm_set_apic_base(struct okvm_vcpu *vcpu, u64 base, bool host);

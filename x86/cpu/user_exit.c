@@ -9,8 +9,8 @@
 #include "x86/cpu/user_exit.h"
 
 /*
- * Save the linear RIP if the next KVM_RUN is to complete an instruction: the caller is going to
- * change registers. Saving the linear RIP here is cheaper than saving it at each exit to userspace.
+ * The caller is going to change registers. If the next KVM_RUN has to complete an instruction, save
+ * the instruction's linear RIP. Saving it here is cheaper than at each exit to userspace.
  */
 void okvm_io_touch(struct okvm_vcpu *vcpu)
 {
@@ -21,8 +21,9 @@ void okvm_io_touch(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Store an internal error for OKVM_GET_ERROR. If the CPU could not deliver an event, data[0] has
- * the event's vector (VMX: IDT-vectoring information; SVM: EXITINTINFO), data[1] the exit reason.
+ * Store an internal error for OKVM_GET_ERROR. For KVM_INTERNAL_ERROR_DELIVERY_EV, which means that
+ * the CPU could not deliver an event, the low byte of data[0] is the event's vector and data[1] is
+ * the exit reason.
  */
 static void internal_explain(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u64 *data)
 {

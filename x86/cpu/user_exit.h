@@ -6,8 +6,10 @@
 #include "x86/cpu/regs.h"
 
 /**
- * okvm_io_begin() - Let the next KVM_RUN complete the instruction; userspace does an access first
- * @complete: function that the next KVM_RUN calls for this; returns an outcome
+ * okvm_io_begin() - Let the next KVM_RUN complete the current instruction
+ * @complete: function that completes the instruction; returns an outcome
+ *
+ * Called before an exit to userspace, which has to do a part of the instruction (an access).
  */
 static inline void okvm_io_begin(struct okvm_vcpu *vcpu, int (*complete)(struct okvm_vcpu *vcpu))
 {
@@ -41,7 +43,8 @@ int okvm_internal_error(struct okvm_vcpu *vcpu, u32 suberror, u32 ndata, const u
 /**
  * okvm_shutdown_exit() - Fill kvm_run for KVM_EXIT_SHUTDOWN, and store where the guest was
  *
- * A caller that also resets the vCPU resets it after this call, which reads the registers.
+ * Reads the registers, so a caller that also resets the vCPU must call this function before the
+ * reset.
  * Return: OKVM_USER
  */
 int okvm_shutdown_exit(struct okvm_vcpu *vcpu);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, and what userspace has set. From the latter this file
- * computes struct okvm_guest_feat, by which the rest of okvm knows the guest's features.
+ * CPUID of guests: what the host offers, and what userspace has set. From what userspace has set,
+ * this file computes struct okvm_guest_feat. The rest of okvm reads the guest's features there.
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -19,7 +19,7 @@
 #include "core/compat.h"
 #include "x86/cpuid/cpuid.h"
 
-#define OKVM_SUPPORTED_MAX	80	/* entries; some VMMs have small buffers of fixed size */
+#define OKVM_SUPPORTED_MAX	80	/* entries; some VMMs pass small buffers */
 
 /**
  * struct okvm_host_cpuid - CPUID that a backend offers guests on this host; constant

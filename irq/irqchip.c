@@ -609,8 +609,13 @@ static int irq_set_apic_tick(struct okvm_vm *vm, u64 ns)
 		return -ENXIO;
 	if (vm->created_vcpus)
 		return okvm_refuse(vm, "KVM_CAP_X86_APIC_BUS_CYCLES_NS: there are vCPUs");
-	okvm_irq(vm)->apic_tick_ns = ns;
+	WRITE_ONCE(okvm_irq(vm)->apic_tick_ns, ns);
 	return 0;
+}
+
+u32 okvm_apic_bus_ns(struct okvm_vm *vm)
+{
+	return READ_ONCE(okvm_irq(vm)->apic_tick_ns) ?: 1;
 }
 
 static int irq_enable_x2apic_api(struct okvm_vm *vm, u64 flags)

@@ -258,6 +258,8 @@ TEST(the_bus_of_the_apics_is_set_before_they_are_there)
 	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 0x2000001), EINVAL);
 	EXPECT_EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 0x2000000), 0);
 	EXPECT_EQ(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 40), 0);
+	EXPECT_EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_APIC_BUS_CYCLES_NS), 40);
+	EXPECT_EQ(ioctl(vm.sys, KVM_CHECK_EXTENSION, KVM_CAP_X86_APIC_BUS_CYCLES_NS), 1);
 	vm.vcpu = vcpu_add(&vm, 0, &vm.run);
 	EXPECT_ERR(enable_cap(&vm, KVM_CAP_X86_APIC_BUS_CYCLES_NS, 40), EINVAL);
 	vm_destroy(&vm);

@@ -139,7 +139,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_IRQ_ROUTING:
 		return 4096;
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
-		return 1;
+		return vm ? okvm_apic_bus_ns(vm) : 1;
 	case KVM_CAP_X2APIC_API:
 		return KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
 	case KVM_CAP_SET_GUEST_DEBUG2:

@@ -10,7 +10,7 @@
 /**
  * struct delivery - an event that is being delivered
  * @vector: vector of the event
- * @soft: INT n, INT3, INTO: the gate's DPL is checked
+ * @soft: the event is INT n, INT3 or INTO, so the gate's DPL is checked
  * @ext: EXT bit in error codes of exceptions that the delivery raises
  * @has_error: push @error
  * @error: error code
@@ -289,7 +289,7 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
-/* Deliver an event, but only stage the new values of general registers, RIP and RFLAGS. */
+/* Deliver an event, but leave general registers, RIP and RFLAGS staged: the caller commits them. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
 {
@@ -297,7 +297,10 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 			       .error = error };
 	enum emul_rc rc;
 
-	/* The delivery clears TF (SDM "Single-Step Exception Condition"). */
+	/*
+	 * No single-step trap follows, because the delivery clears TF (SDM "Single-Step Exception
+	 * Condition").
+	 */
 	ctx->trap = false;
 	dl.soft = ev == EMUL_EV_SOFT || ev == EMUL_EV_SOFT_EXCEPTION;
 	dl.ext = !dl.soft;

@@ -46,8 +46,9 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 }
 
 /*
- * Read @sel's descriptor for any far transfer. Raise #GP for a null selector, for a data segment,
- * and in long mode for a code segment with both L and D set. The caller checks gates and TSSs.
+ * Read the descriptor of @sel, the target of a far transfer. Raise #GP if @sel is null or names a
+ * data segment, and in long mode if it names a code segment with both L and D set. Do not check
+ * gates and TSSs: the caller does so.
  */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
@@ -257,7 +258,9 @@ static enum emul_rc return_stack(struct emul_ctx *ctx, u16 sel, const struct emu
 	return emul_check_ss(ctx, sel, rpl, VEC_GP, ss);
 }
 
-/* On a return to an outer level, load null into the data segments that @cpl may not access. */
+/*
+ * On a return to @cpl, an outer level, load null into the data segments that @cpl may not access.
+ */
 static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 {
 	static const u8 regs[] = { EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };

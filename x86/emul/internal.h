@@ -42,7 +42,10 @@ enum opnd {
 	O_FAR,		/* a far pointer: offset in insn.imm, selector in insn.imm2 */
 };
 
-/* Flags of opcode rows. With F_SEL_*, row.sub is the table of rows to select from. */
+/*
+ * Flags of opcode rows. A row with F_SEL_* is no instruction: it selects a row from the table
+ * row.sub.
+ */
 #define F_MODRM		BIT(0)
 #define F_BYTE		BIT(1)	/* operand size is one byte */
 #define F_MOV		BIT(2)	/* the handler writes dst without reading it */
@@ -50,8 +53,8 @@ enum opnd {
 #define F_LOCK		BIT(4)	/* LOCK is legal if dst is memory */
 #define F_NO64		BIT(5)	/* #UD in 64-bit mode */
 #define F_ONLY64	BIT(6)	/* #UD outside of 64-bit mode */
-#define F_D64		BIT(7)	/* operand size in 64-bit mode: 64, or 16 by prefix */
-#define F_F64		BIT(8)	/* operand size in 64-bit mode: always 64 */
+#define F_D64		BIT(7)	/* in 64-bit mode operands have 64 bits, with prefix 66 16 bits */
+#define F_F64		BIT(8)	/* in 64-bit mode operands always have 64 bits */
 #define F_PRIV		BIT(9)	/* #GP(0) unless CPL = 0 */
 #define F_PROT		BIT(10)	/* #UD in real and VM86 mode */
 #define F_MEM		BIT(11)	/* #UD with a register operand */

@@ -182,8 +182,8 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 }
 
 /*
- * Set *@vme to true in VM86 mode with IOPL < 3. PUSHF and POPF then use VIF as IF, but raise #GP
- * without CR4.VME or if the operand has more than 16 bits.
+ * Set *@vme to true if PUSHF and POPF use VIF in place of IF: in VM86 mode with IOPL < 3. Raise #GP
+ * there if CR4.VME is clear, or if the operand has more than 16 bits.
  */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {

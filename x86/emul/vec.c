@@ -144,7 +144,10 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* get_vec(EMUL_MM) changes the x87 tags. A store that faults must not: probe first. */
+	/*
+	 * get_vec(EMUL_MM) changes the x87 tag word. A store that faults must leave the tag word as
+	 * it is, so check first that the page is writable.
+	 */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -362,7 +365,10 @@ enum emul_rc emul_op_vmovmsk(struct emul_ctx *ctx)
 
 /* --- by a mask ---------------------------------------------------------------------------- */
 
-/* Write (if @probe, only probe) the bytes of @v whose mask byte has its top bit set. */
+/*
+ * Write the bytes of @v whose byte in @mask has its top bit set. If @probe, only check that they
+ * can be written.
+ */
 static enum emul_rc write_masked(struct emul_ctx *ctx, const struct vec *v, const struct vec *mask,
 				 unsigned int len, bool probe)
 {

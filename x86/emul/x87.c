@@ -17,7 +17,7 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_BUSY		0x8000u
 /* IE, DE, ZE, OE, UE, PE; the same bits of the control word mask these exceptions */
 #define SW_EXCEPTIONS	0x003fu
-/* PE: an unmasked PE does not prevent a store; every other unmasked exception does */
+/* PE: even if PE is unmasked, a store is made; other unmasked exceptions prevent it */
 #define SW_PRECISION	0x0020u
 #define FPU_CW_INIT	0x037fu
 
@@ -35,9 +35,9 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 }
 
 /*
- * Read the x87 state into ctx->fx. Raise #MF if an unmasked exception is pending, or if ES is set
- * without one. In the second case some CPUs keep ES when emul_ops.x87 loads the state, and then the
- * x87 instruction in emul_ops.x87 would raise #MF in the kernel.
+ * Read the x87 state into ctx->fx. Raise #MF if an unmasked exception is pending. Raise #MF also if
+ * only ES is set: with this state in the CPU's registers, an x87 instruction in emul_ops.x87 could
+ * raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -52,8 +52,8 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 }
 
 /*
- * Call emul_ops.x87. In it the CPU records the addresses and opcode of a host instruction: replace
- * them by those of the guest's instruction.
+ * Call emul_ops.x87, which executes the instruction on the CPU. The CPU records the addresses and
+ * opcode of the kernel's instruction in @fx: replace them by those of the guest's instruction.
  */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
@@ -121,8 +121,8 @@ enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 }
 
 /*
- * FCMOVcc: opcode DA has the conditions B, E, BE and U, opcode DB has their opposites. emul_ops.x87
- * executes each FCMOVcc as FCMOVB, with CF set if the condition is met.
+ * FCMOVcc with the conditions B, E, BE and U (opcode DA), and their opposites (opcode DB). Evaluate
+ * the condition here. Then let emul_ops.x87 execute FCMOVB, with the result in CF.
  */
 enum emul_rc emul_op_fcmov(struct emul_ctx *ctx)
 {

@@ -69,7 +69,7 @@ enum opnd {
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; prefix 66 does not change it */
+#define F_NO66		BIT(23)	/* operand size 4, with REX.W 8; prefix 66 has no effect */
 #define F_L0		BIT(24)	/* #UD with VEX.L */
 #define F_L1		BIT(25)	/* #UD without VEX.L */
 #define F_VVVV		BIT(26)	/* VEX.vvvv is an operand; without this flag it must be 1111b */

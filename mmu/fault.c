@@ -339,7 +339,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 	if (gen & 1)
 		return false;
-	/* The cache of one gfn: it had no memory, and the slots have not changed since. */
+	/* There was no memory at @gfn before, and the slots have not changed since. */
 	if (mv->mmio_gfn == gfn && mv->mmio_gen == gen)
 		return true;
 	rcu_read_lock();

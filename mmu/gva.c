@@ -254,7 +254,7 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 /*
  * Walk the guest's tables for @f with the help of @w, an earlier walk in the same 2 MiB: if the
  * entries above level 1 have not changed, only the entry at level 1 must be examined.
- * Return: enum walk_verdict; WALK_AGAIN if an entry has changed
+ * Return: enum walk_verdict; WALK_AGAIN if @w is out of date or cannot be read
  */
 static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
 			       const struct walk_regs *regs, struct walk_fault *fault)

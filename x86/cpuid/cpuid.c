@@ -83,7 +83,7 @@ static u32 pv_features(void)
 	return features;
 }
 
-/* CR4 bits, each legal only if CPUID has the bit named here (SDM "Control Registers"). */
+/* CR4 bits that are reserved if CPUID lacks the given bit (SDM "Control Registers"). */
 static const struct {
 	u32 cr4;
 	u32 leaf;
@@ -99,7 +99,7 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* CR4 bits that the guest may set even if its CPUID lacks the feature: old VMMs leave it out. */
+/* CR4 bits that the guest may set even if its CPUID lacks them: old VMMs set too few CPUID bits. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)

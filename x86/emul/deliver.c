@@ -24,7 +24,7 @@
  * @cs: new code segment
  * @cpl: new CPL
  * @st: stack for the frame
- * @new_stack: SS:RSP is switched and pushed
+ * @new_stack: a new stack is loaded from the TSS, and gets the old SS:RSP
  */
 struct delivery {
 	u8 vector;
@@ -74,7 +74,7 @@ static enum emul_rc fault_sel(struct emul_ctx *ctx, const struct delivery *dl, u
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | dl->ext);
 }
 
-/* Real mode: push FLAGS, CS and IP; the interrupt vector table has 4 bytes per entry. */
+/* Deliver in real mode: push FLAGS, CS and IP. The interrupt vector table has 4-byte entries. */
 static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_seg cs;
@@ -223,7 +223,7 @@ static enum emul_rc choose_stack(struct emul_ctx *ctx, struct delivery *dl)
 	return rc;
 }
 
-/* From VM86 mode, push the data segment selectors before SS. */
+/* At a delivery from VM86 mode, push the data segment selectors before SS. */
 static enum emul_rc push_vm86(struct emul_ctx *ctx, struct delivery *dl)
 {
 	static const u8 order[] = { EMUL_GS, EMUL_FS, EMUL_DS, EMUL_ES };

@@ -270,8 +270,9 @@ struct emul_ops {
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
 	/**
-	 * @write: write @len bytes; @len as for @read. May return EMUL_IO. An op that delays a
-	 *	write to a device until the instruction is done returns EMUL_OK and sets ctx.stop.
+	 * @write: write @len bytes; @len as for @read. May return EMUL_IO. The op may delay a write
+	 *	to a device until the instruction is done: it then sets ctx.stop and returns
+	 *	EMUL_OK.
 	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
@@ -296,7 +297,10 @@ struct emul_ops {
 	 */
 	enum emul_rc (*pio_in)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			       void *buf);
-	/** @pio_out: write items to @port; as @pio_in. May return EMUL_IO */
+	/**
+	 * @pio_out: write @count items from @buf to @port, as @pio_in reads them. May return
+	 *	EMUL_IO
+	 */
 	enum emul_rc (*pio_out)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 				const void *buf);
 	/** @get_seg: read a segment register, LDTR or TR, with its descriptor cache. Cannot fail */
@@ -320,8 +324,8 @@ struct emul_ops {
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
 	/**
-	 * @get_msr: read @msr: for RDMSR, for RDTSC (IA32_TSC), and where the emulator needs an MSR
-	 *	itself, such as IA32_EFER. May return EMUL_IO
+	 * @get_msr: read @msr. Called for RDMSR, for RDTSC (IA32_TSC), and when the emulator itself
+	 *	needs an MSR, such as IA32_EFER. May return EMUL_IO
 	 */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
@@ -787,16 +791,20 @@ static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 	return mov->dst_bytes < 4 ? val | (reg & ~mask) : val;
 }
 
-/** emul_writes_memory() - Does the decoded instruction write to its memory operand or stack? */
+/**
+ * emul_writes_memory() - Return true if the instruction writes to its memory operand or the stack
+ */
 bool emul_writes_memory(const struct emul_ctx *ctx);
 
-/** emul_is_string() - Is the decoded instruction a (possibly repeated) string instruction? */
+/**
+ * emul_is_string() - Return true if the instruction is a string instruction, with or without REP
+ */
 bool emul_is_string(const struct emul_ctx *ctx);
 
-/** emul_is_hypercall() - Is the decoded instruction VMCALL or VMMCALL? */
+/** emul_is_hypercall() - Return true if the instruction is VMCALL or VMMCALL */
 bool emul_is_hypercall(const struct emul_ctx *ctx);
 
-/** emul_is_syscall() - Is the decoded instruction SYSCALL, whether legal in this mode or not? */
+/** emul_is_syscall() - Return true if the instruction is SYSCALL, even if illegal in this mode */
 bool emul_is_syscall(const struct emul_ctx *ctx);
 
 #endif

@@ -155,7 +155,7 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }
 
-/* Check a read (@write: a write) of @len bytes at @seg:@ea, and set *@la to the linear address. */
+/* Check an access of @len bytes at @seg:@ea. Set *@la to the linear address. */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
 {
@@ -231,7 +231,10 @@ u64 emul_read_reg(const struct emul_ctx *ctx, unsigned int reg, unsigned int byt
 	return val & emul_mask(bytes);
 }
 
-/* Stage a register. A write of 32 bits clears the upper half; 8 or 16 bits keep the other bits. */
+/*
+ * Stage a write of @bytes bytes to a register (@high: to AH, CH, DH or BH). 4 bytes clear the upper
+ * half of the register; 1 or 2 bytes do not change the other bits.
+ */
 void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned int bytes,
 		    bool high)
 {

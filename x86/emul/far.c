@@ -33,7 +33,7 @@ void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl)
 	ctx->ops->set_seg(ctx, EMUL_CS, cs);
 }
 
-/* Is @rip a legal instruction pointer in @cs? */
+/* Raise #GP if @rip is no legal instruction pointer in @cs. */
 enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, u64 rip)
 {
 	bool ok;
@@ -83,7 +83,10 @@ static enum emul_rc code_finish(struct emul_ctx *ctx, struct emul_desc *d, u64 r
 	return rc;
 }
 
-/* Do the current CPL and @sel's RPL allow the use of a TSS or task gate with access rights @ar? */
+/*
+ * Return true if CPL and the RPL of @sel allow the use of a TSS or task gate with access rights
+ * @ar.
+ */
 static bool system_allowed(const struct emul_ctx *ctx, u16 sel, u32 ar)
 {
 	return emul_ar_dpl(ar) >= ctx->cpl && emul_ar_dpl(ar) >= (sel & 3);

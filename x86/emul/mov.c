@@ -135,8 +135,8 @@ enum emul_rc emul_op_push(struct emul_ctx *ctx)
 }
 
 /*
- * POP. .arg = 1: POP r/m. Its memory address uses the incremented RSP (SDM "POP"), so compute the
- * address after popping the value.
+ * POP, and POP r/m if .arg is 1. The address of a memory operand uses the incremented RSP (SDM
+ * "POP"): compute it after popping the value.
  */
 enum emul_rc emul_op_pop(struct emul_ctx *ctx)
 {

@@ -240,8 +240,8 @@ static enum emul_rc set_busy(struct emul_ctx *ctx, const struct emul_desc *d, bo
 
 /*
  * If the new task is nested, write the selector of the old TSS into the link field of the new TSS.
- * Otherwise clear the busy bit of the old TSS. Then set the busy bit of the new TSS (after an IRET
- * it is set already). (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ...")
+ * Otherwise clear the busy bit of the old TSS. Then set the busy bit of the new TSS (for IRET it is
+ * set already). (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ...")
  */
 static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 {

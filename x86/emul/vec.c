@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes
- * both the form with VEX and the form without VEX. With VEX the other bits of the destination
- * register become zero. Without VEX the bits above 127 do not change.
+ * both the form with VEX and the form without VEX. With VEX, the bits of the destination register
+ * above the result become zero. Without VEX, the bits above 127 do not change.
  */
 #include "internal.h"
 
@@ -55,7 +55,7 @@ static enum emul_rc check_vec(struct emul_ctx *ctx, enum emul_vec file)
 
 /* --- registers and memory ----------------------------------------------------------------- */
 
-/* Value of a vector register of 8, 16 or 32 bytes; the bytes above are zero. */
+/* Value of a vector register of 8, 16 or 32 bytes; unused bytes are zero. */
 struct vec {
 	u8 b[32];
 };
@@ -227,7 +227,10 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD of registers. Other bytes do not change; with VEX they come from VEX.vvvv. */
+/*
+ * MOVSS and MOVSD between registers. The other bytes of the destination do not change; with VEX
+ * they come from register VEX.vvvv.
+ */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;

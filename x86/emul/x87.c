@@ -234,7 +234,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* Does the x87 environment have linear pointers instead of selectors? In real and VM86 mode. */
+/* Return true in real and VM86 mode: the x87 environment then has linear pointers, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);
@@ -304,7 +304,10 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Compute the linear address of @len bytes, and probe them: x87_copy() writes them in pieces. */
+/*
+ * Compute the linear address of @len bytes, and check that all of them can be written: x87_copy()
+ * writes them in pieces, and must not fail after the first piece.
+ */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);

@@ -13,8 +13,8 @@ enum okvm_emul_why {
 	 */
 	OKVM_EMUL_MMIO,
 	/*
-	 * VM exit for a read from an address without memory; the guest may not be allowed to write
-	 * there
+	 * VM exit for a read from an address without memory; the guest's page tables may forbid
+	 * writes
 	 */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */

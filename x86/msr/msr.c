@@ -283,8 +283,8 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 
 /*
  * Write SPEC_CTRL. The value must be legal on the host, even if userspace writes it: okvm writes
- * the value to the CPU before each VM entry, and cannot handle a #GP there. The guest may set only
- * bits that its CPUID enumerates, too (SDM "IA32_SPEC_CTRL").
+ * the value to the CPU before each VM entry, and cannot handle a #GP there. For the guest, IBRS,
+ * STIBP and SSBD are legal only if its CPUID enumerates them, too (SDM "IA32_SPEC_CTRL").
  */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)

@@ -162,8 +162,8 @@ const struct msr_row *msr_find(u32 msr)
 }
 
 /*
- * SPEC_CTRL exists if CPUID enumerates any of its bits (SDM "IA32_SPEC_CTRL", APM "CPUID
- * Fn8000_0008_EBX").
+ * Return BIT(enum msr_need) of the speculation-control MSRs that exist. SPEC_CTRL exists if CPUID
+ * enumerates any of its bits (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {
@@ -181,8 +181,8 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 }
 
 /*
- * Legal are the bits that CPUID enumerates, and STIBP if CPUID enumerates IBRS (SDM
- * "IA32_SPEC_CTRL"). AMD enumerates its bits in leaf 80000008h.
+ * Return the bits that are legal in SPEC_CTRL (SDM "IA32_SPEC_CTRL"): those that CPUID enumerates,
+ * and STIBP if CPUID enumerates IBRS. AMD enumerates its bits in leaf 80000008h.
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 {

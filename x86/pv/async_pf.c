@@ -6,8 +6,8 @@
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
  * waits for the page. When the page is present, okvm writes the token to a record in guest memory
- * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. There okvm injects
- * no #PF, but halts the vCPU until the page is present or an interrupt comes. If the guest has
+ * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. In this case okvm
+ * halts the vCPU instead, until the page is present or an interrupt comes. If the guest has
  * interrupts off, or has not enabled the service, okvm handles the fault synchronously.
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
@@ -16,10 +16,11 @@
  * item has references to the mm, the module, its okvm_apf and its okvm_apf_queue, but none to the
  * vCPU.
  *
- * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue runs so
- * many items at once, so no item waits until another item's page is present. Items are charged to
- * the VMM's memory cgroup. But the worker threads and their stacks are charged to nobody, and
- * outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
+ * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue can run
+ * all of them at the same time, so no item has to wait for the page of another item. Items are
+ * charged to the VMM's memory cgroup. But the worker threads and their stacks are charged to
+ * nobody, and outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one
+ * user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>

@@ -67,8 +67,8 @@ static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 
 /*
  * Clear the preempted flag in the guest's steal-time record, because the vCPU runs again. If
- * another vCPU has set KVM_VCPU_FLUSH_TLB in the same byte meanwhile, instead of sending an IPI,
- * flush the TLB.
+ * another vCPU has set KVM_VCPU_FLUSH_TLB in the same byte (instead of sending an IPI), flush the
+ * TLB.
  * Return: false if the record cannot be written
  */
 static bool clear_preempted(struct okvm_vcpu *vcpu)
@@ -227,8 +227,8 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 
 	/*
-	 * With the old kvmclock MSRs a VM has no master clock. The boot vCPU now uses the other
-	 * MSRs than before: decide anew whether the VM has a master clock.
+	 * A VM whose boot vCPU uses the old kvmclock MSRs has no master clock. The boot vCPU has
+	 * changed from old to new MSRs or back: decide anew.
 	 */
 	if (!vcpu->id && !host && avm->boot_old_clock != old) {
 		avm->boot_old_clock = old;

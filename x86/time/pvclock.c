@@ -195,8 +195,8 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 }
 
 /*
- * Set *@tsc and *@ns to the host's TSC and to kvmclock at one and the same moment. Return: true if
- * the values are the base that all vCPUs share; false if they were read just now
+ * Read the host's TSC into *@tsc and kvmclock into *@ns, both of the same moment.
+ * Return: true if the values are the base that all vCPUs share; false if they were read just now
  */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {

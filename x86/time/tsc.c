@@ -3,10 +3,10 @@
  * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
  * A VMM that wants synchronous TSCs writes about the same value to the TSCs of all vCPUs. okvm
- * recognizes this: the TSC that was written before counts on, and the value of the next write
- * differs from it by less than a second. okvm then gives both vCPUs the same offset. vCPUs with
- * synchronous TSCs form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if
- * all vCPUs are in the newest generation.
+ * recognizes this if the new value differs by less than a second from what the TSC that was written
+ * last has reached by now. okvm then gives both vCPUs the same offset. vCPUs with synchronous TSCs
+ * form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if all vCPUs are in
+ * the newest generation.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, and what userspace has set. From the latter this file
- * computes struct okvm_guest_feat, by which the rest of okvm knows the guest's features.
+ * CPUID of guests. KVM_GET_SUPPORTED_CPUID reports what the host offers, and userspace sets a
+ * vCPU's CPUID. From a vCPU's CPUID this file computes struct okvm_guest_feat, which tells the rest
+ * of okvm the guest's features.
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -225,7 +226,10 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* Like KVM, return -E2BIG even if userspace's array has room for exactly these entries. */
+	/*
+	 * Like upstream, return -E2BIG even if userspace's array has room for exactly these
+	 * entries.
+	 */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Integer arithmetic and logic. Flags are computed in portable C, so that the same code runs in the
- * kernel and, under sanitizers, in userspace on any host. (Upstream executes the guest's
- * instruction on the host's ALU.) Flags that the SDM leaves undefined get the values that CPUs give
- * them if this is cheap; otherwise they do not change.
+ * Emulate integer arithmetic and logic. Flags are computed in portable C, so that the same code
+ * runs in the kernel and, under sanitizers, in userspace on any host. (Upstream executes the
+ * guest's instruction on the host's ALU.) Flags that the SDM leaves undefined get the values that
+ * CPUs give them if this is cheap; otherwise they do not change.
  */
 #include "internal.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of one instruction: prefixes, opcode maps, ModRM, SIB, displacement, immediates. Its
- * result, struct emul_insn, depends only on the bytes and the mode, so that it can be kept,
- * compared and fuzzed. (Upstream decodes an instruction and loads its operands in one pass.)
+ * Decode one instruction: prefixes, opcode, ModRM, SIB, displacement, immediates. The result,
+ * struct emul_insn, depends only on the bytes and the mode, so that it can be kept, compared and
+ * fuzzed. (Upstream decodes an instruction and loads its operands in one pass.)
  *
  * SDM volume 2, "Instruction Format" and appendix A "Opcode Map".
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT. Call gates
- * are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled, and the caller
- * executes the switch.
+ * Emulate far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT.
+ * Call gates are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled, and the
+ * caller executes the switch.
  *
  * All checks and memory accesses come first. Segment registers are set when nothing can fail any
  * more.

@@ -102,7 +102,10 @@ extern const struct emul_opcode emul_row_movsxd;
 const struct emul_opcode *emul_map_0f38(u8 opcode);
 const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
-/* R() is a row with handler emul_op_<ex>, operands dst and src, and flags; .arg may follow. */
+/*
+ * R(ex, d, s, fl) is a row with handler emul_op_<ex>, operands O_<d> and O_<s>, and flags fl. An
+ * initializer of .arg may follow.
+ */
 #define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
 			       .flags = (fl), ##__VA_ARGS__ }
 #define S(table, fl)	{ .sub = (table), .flags = (fl) }
@@ -142,7 +145,7 @@ enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
 					const void *new, unsigned int len, enum emul_access acc)
 {
-	/* Not ctx->ops->cmpxchg(...): that would expand the kernel's macro cmpxchg(). */
+	/* A call ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
 	__auto_type op = ctx->ops->cmpxchg;
 
 	return op(ctx, la, old, new, len, acc, ctx->cpl);

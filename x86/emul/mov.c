@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Data movement: MOV and similar instructions, stack instructions, segment register moves. */
+/* Emulate MOV and similar instructions, stack instructions, and moves of segment registers. */
 #include "internal.h"
 
 enum emul_rc emul_op_mov(struct emul_ctx *ctx)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors: read them from the GDT or LDT, and make the checks for loading a segment register
- * (SDM volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
+ * Read descriptors from the GDT or LDT, and make the checks for loading a segment register (SDM
+ * volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
  */
 #include "internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * String instructions and port I/O. Each iteration of a repeated instruction is committed
+ * Emulate string instructions and port I/O. Each iteration of a repeated instruction is committed
  * separately. RIP changes with the last iteration. ctx.rep_limit limits the iterations of one
  * emul_exec().
  */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* System instructions: descriptor tables, control and debug registers, MSRs, and others. */
+/*
+ * Emulate system instructions, which access descriptor tables, control registers, MSRs and so on.
+ */
 #include <asm/msr-index.h>
 
 #include "internal.h"
@@ -164,7 +166,9 @@ static unsigned int natural_bytes(const struct emul_ctx *ctx)
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
 }
 
-/* Raise #UD (at any CPL) if the instruction names a control register that does not exist. */
+/*
+ * Raise #UD (at any CPL) if the control register does not exist. Otherwise raise #GP outside CPL 0.
+ */
 static enum emul_rc cr_check(struct emul_ctx *ctx)
 {
 	unsigned int nr = ctx->insn.reg;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
+ * Emulate hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
  * A task switch has three parts. First: read and check the new TSS and its descriptor, and check
  * that all writes will succeed. A fault here is an exception of the old task. Second: the switch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes
- * both the form with VEX and the form without VEX. With VEX, the bits of the destination register
- * above the result become zero. Without VEX, the bits above 127 do not change.
+ * Emulate the vector moves that guests use on device memory: MMX, SSE and AVX (VEX). One handler
+ * executes both the form with VEX and the form without VEX. With VEX, the bits of the destination
+ * register above the result become zero. Without VEX, the bits above 127 do not change.
  */
 #include "internal.h"
 
@@ -431,8 +431,8 @@ static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned
 }
 
 /*
- * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: bytes of an element, 4 or 8 (0: VEX.W
- * selects), plus 2 for a store.
+ * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: size of an element in bytes, 4 or 8 (0:
+ * VEX.W selects), plus 2 for a store.
  */
 enum emul_rc emul_op_vmaskmov(struct emul_ctx *ctx)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
+ * Emulate x87 moves and control instructions, loads and stores of the environment, FXSAVE and
+ * FXRSTOR.
  *
  * emul_ops.x87 converts operands and changes the register stack, but only in a copy of the guest's
  * state. This file accesses memory, and loads the copy into the guest when nothing can fail any

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Instructions that hardware does not execute: emulation and port I/O. */
+/* Execute instructions in place of hardware: by the emulator, or directly for simple IN and OUT. */
 #ifndef OKVM_X86_INSN_INSN_H
 #define OKVM_X86_INSN_INSN_H
 

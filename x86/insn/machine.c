@@ -703,7 +703,8 @@ static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 	if (rc != EMUL_OK)
 		return rc;
 	/*
-	 * Accesses after this load, as a task switch makes them, must not use earlier translations.
+	 * Accesses after this load must not use earlier translations. (A task switch makes such
+	 * accesses.)
 	 */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;

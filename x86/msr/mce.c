@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's machine-check banks, and the errors that userspace injects into them by
- * KVM_X86_SET_MCE. SDM "Machine-Check Architecture".
+ * Store the guest's machine-check banks. Userspace injects errors into them by KVM_X86_SET_MCE. SDM
+ * "Machine-Check Architecture".
  */
 #include <linux/nospec.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MSRs of a vCPU: the places of their values, the guest's RDMSR and WRMSR, and
- * KVM_GET/SET_MSRS. x86/msr/msr_table.c decides which accesses are legal.
+ * Read and write the MSRs of a vCPU, for the guest's RDMSR and WRMSR and for KVM_GET/SET_MSRS.
+ * x86/msr/msr_table.c decides which accesses are legal.
  */
 #include <linux/moduleparam.h>
 #include <linux/slab.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Paravirtual MSRs, steal time, halt polling, PV unhalt. Async page faults are in async_pf.c. */
+/*
+ * Handle the paravirtual MSRs, steal time, halt polling and PV unhalt. Asynchronous page faults are
+ * in async_pf.c.
+ */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>

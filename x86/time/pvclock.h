@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* kvmclock, and the host clock that kvmclock is based on. */
+/* Write kvmclock for guests, and read the host clock that kvmclock is based on. */
 #ifndef OKVM_X86_TIME_PVCLOCK_H
 #define OKVM_X86_TIME_PVCLOCK_H
 

@@ -143,8 +143,9 @@ static bool leaf_has_subs(u32 leaf)
 }
 
 /*
- * The adjust_*() functions change bits for which the CPU's bit and the mask do not suffice: okvm
- * emulates the feature, or the feature depends on the backend or the kernel.
+ * The CPU's bits and the masks do not suffice for features that okvm emulates, and for features
+ * that depend on the backend or the kernel. The adjust_*() functions set or clear the bits of such
+ * features.
  */
 static void adjust_leaf1(u32 r[CPUID_NR_REGS])
 {
@@ -208,8 +209,8 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 
 /*
  * Return the guest's highest extended leaf: the CPU's (@eax), but at most 80000021H. If the kernel
- * knows bits of leaf 80000021H, guests get this leaf even if the CPU lacks it. An exception is a
- * CPU without leaf 8000001DH: VMMs expect 8000001DH if a higher leaf exists.
+ * knows bits of leaf 80000021H, guests get this leaf even if the CPU lacks it. But they do not get
+ * it if the CPU lacks leaf 8000001DH, because VMMs expect 8000001DH if a higher leaf exists.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {

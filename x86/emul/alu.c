@@ -416,7 +416,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	/* The absolute value sign_bit(bytes) fits only if the quotient is negative. */
+	/* A negative quotient may have a larger absolute value than a positive one, by 1. */
 	if (*q >= sign_bit(bytes) + minus)
 		return false;
 	if (minus)

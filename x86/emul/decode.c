@@ -576,6 +576,6 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 	return decode_run(ctx);
 }
 
-/* decode_reset() clears len and all members after it: bytes and avail must come before len. */
+/* decode_reset() keeps bytes and avail: it clears len and all members after len. */
 static_assert(offsetof(struct emul_insn, bytes) < offsetof(struct emul_insn, len));
 static_assert(offsetof(struct emul_insn, avail) < offsetof(struct emul_insn, len));

@@ -298,8 +298,7 @@ struct emul_ops {
 	enum emul_rc (*pio_in)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			       void *buf);
 	/**
-	 * @pio_out: write @count items from @buf to @port, as @pio_in reads them. May return
-	 *	EMUL_IO
+	 * @pio_out: write items from @buf to @port; parameters as for @pio_in. May return EMUL_IO
 	 */
 	enum emul_rc (*pio_out)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 				const void *buf);

@@ -32,7 +32,7 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
  * device
  * @gpa: guest-physical address of byte @entry->done
  * @data: buffer for the whole access
- * @end: number of the byte after the part, which ends with the access or with the page
+ * @end: number of the byte after this part; the part ends at the end of the access or of the page
  * Return: EMUL_OK if all bytes have been read, written or queued for userspace; EMUL_IO if
  *	userspace must do a read, or must do the queued writes because the queue is full.
  */

@@ -213,8 +213,8 @@ static bool mem_can_tear(const struct mem_access *m)
 
 /*
  * Wait for the page of @m.
- * Return: 0: try the access again; 1: make the access with page faults enabled; -EINTR: give up. A
- * signal that is not fatal gives -EINTR only if the instruction has had no effect yet.
+ * Return: 0: try the access again; 1: make the access with page faults enabled; -EINTR: give up.
+ * Once the instruction has had an effect, only a kick or a fatal signal gives -EINTR.
  */
 static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
 {

@@ -119,8 +119,9 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 
 /*
  * How often in a row emul_retry() lets the CPU execute an instruction that okvm cannot emulate.
- * There must be a limit: if the instruction writes to a page table that its own addresses need,
- * each retry shadows the page table again.
+ * There must be a limit: the instruction may write to a page table that translates its own
+ * addresses. The CPU then needs a shadow of this page table again, so the write would fault for
+ * ever.
  */
 #define EMUL_RETRIES	8
 /* If emulation fails at the same RIP within this many VM exits, the CPU has made no progress. */

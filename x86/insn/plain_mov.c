@@ -217,8 +217,8 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 
 /*
  * Trace an access that okvm_emulate_known() has made. @by: 1 for the local APIC, 0 for another
- * device. As in upstream, a write to an ioeventfd without a length has the tracepoint
- * kvm_fast_mmio, any other access kvm_mmio.
+ * device. As in upstream, the tracepoint is kvm_fast_mmio for a write to an ioeventfd without a
+ * length, otherwise kvm_mmio.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)

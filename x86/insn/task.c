@@ -71,9 +71,9 @@ static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned 
 	/* An interrupt shadow of the old task does not apply to the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	/*
-	 * If the new TSS has its T bit set, queue a #DB, provided that the switch is finished. (If
-	 * it is finished, the outcome may still be an exit: userspace has to do writes if a TSS is
-	 * at a device.)
+	 * If the new TSS has its T bit set, queue a #DB, provided that the switch is finished. The
+	 * outcome of a finished switch may be an exit: if a TSS is at a device in userspace,
+	 * userspace has to do the writes.
 	 */
 	if (task->trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)

@@ -23,9 +23,9 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 }
 
 /*
- * Return the slot of @gfn, or NULL; mv->slot[0], the slot found last, does not contain @gfn. Two
- * slots are cached in mv->slot[], because a guest's page tables and its data are often in different
- * slots. If no slot contains @gfn, the cache stays unchanged.
+ * Return the slot of @gfn, or NULL. mv->slot[] caches the two slots that were found last, because a
+ * guest's page tables and its data are often in different slots. The caller has already looked at
+ * mv->slot[0].
  */
 static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
@@ -72,9 +72,9 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn. Return
- * false if the slots' generation is not f->gen any more: a slot may contain f->gfn now. A slot that
- * is added later does no harm: okvm then zaps the frame, under mmu->lock. Caller holds mmu->lock.
+ * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn,
+ * outside all slots. Return false if the slots have changed since f->gen was read: a slot may
+ * contain f->gfn now. (If a slot is added later, okvm zaps the frame.) Caller holds mmu->lock.
  */
 bool fault_in_hole(const struct okvm_fault *f)
 {
@@ -99,10 +99,11 @@ static int fault_mmio(struct okvm_fault *f)
 	int verdict = OKVM_FAULT_MMIO;
 
 	/*
-	 * Make no MMIO entry in three cases. First: the access is a write to a read-only slot,
-	 * whose page may be mapped for reading. Second: the slots are changing (odd generation).
-	 * Third: the CPU's page walk has made the access. With EPT, an MMIO entry causes an EPT
-	 * misconfiguration, which does not tell whether a walk or an instruction made the access.
+	 * Make no MMIO entry in these cases:
+	 * - The access is a write to a read-only slot, whose page may be mapped for reading.
+	 * - The slots are changing (odd generation).
+	 * - The CPU's page walk has made the access. With EPT, an MMIO entry causes an EPT
+	 *   misconfiguration, which does not tell whether a walk or an instruction made the access.
 	 */
 	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
 		return OKVM_FAULT_MMIO;
@@ -122,7 +123,7 @@ int fault_level(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int level = mmu->max_level;
 
-	/* Most faults return here, without reading the host's page tables. */
+	/* Most faults return here. Only the others need the size of the host's mapping. */
 	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
@@ -141,7 +142,8 @@ static int fault_map(struct okvm_fault *f)
 	int verdict = OKVM_FAULT_FIXED;
 
 	/*
-	 * If the host has invalidated the page since f->seq was read, the guest repeats the access.
+	 * If the host has invalidated the page since f->seq was read, map nothing: the guest
+	 * repeats the access.
 	 */
 	if (notifier_stale_unlocked(mmu, f->seq, f->hva))
 		return verdict;
@@ -225,7 +227,10 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc)
 	return fault_verdict(&f, fault_handle(&f));
 }
 
-/* Return the number of bytes from @gpa to the end of its page; 0 if @gpa is not readable. */
+/*
+ * Return the number of bytes from @gpa to the end of the mapped page (of any size) that contains
+ * it; 0 if the guest cannot read @gpa.
+ */
 static long mapped_bytes(struct okvm_mmu_vm *mmu, gpa_t gpa)
 {
 	long bytes = 0;
@@ -246,7 +251,7 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 	long bytes;
 	int ret;
 
-	/* Fail if the tables cannot translate @gpa. */
+	/* Fail if @gpa is wider than the addresses that the tables can translate. */
 	if (gpa >> PAGE_SHIFT >= spte_pages(mmu->root.level + 1))
 		return -ENOENT;
 	while (!(bytes = mapped_bytes(mmu, gpa))) {
@@ -267,8 +272,9 @@ long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Give a leaf, whose value is @old, back the rights that aging or dirty logging has taken. Under
- * vm->srcu. Return: true if hardware now allows the access (@need); false if nothing was changed
+ * Aging or dirty logging may have taken rights from leaf @entry, whose value is @old. Give the
+ * rights back if the access @need then succeeds. Caller holds vm->srcu.
+ * Return: true if so; false if nothing was changed
  */
 static bool fault_repair(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *entry, u64 old, int level,
 			 u8 need)
@@ -333,7 +339,7 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 	if (gen & 1)
 		return false;
-	/* If the slots have not changed, there is still no memory at @gfn. */
+	/* There was no memory at @gfn before, and the slots have not changed since. */
 	if (mv->mmio_gfn == gfn && mv->mmio_gen == gen)
 		return true;
 	rcu_read_lock();
@@ -350,8 +356,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 /* ---- KVM_PRE_FAULT_MEMORY ---- */
 
 /*
- * Execute KVM_PRE_FAULT_MEMORY: map a range, and set the range in the argument to the part that is
- * not mapped yet. If an error occurs after a part of the range was mapped, return 0.
+ * Execute KVM_PRE_FAULT_MEMORY: map a range of guest memory. Change the argument to the rest of the
+ * range that is not mapped yet. If an error occurs when a part is already mapped, return 0.
  */
 static long ioc_pre_fault(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {

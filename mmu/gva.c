@@ -14,9 +14,9 @@ static_assert((int)OKVM_ACC_WRITE == WALK_WRITE && (int)OKVM_ACC_USER == WALK_US
 	      (int)OKVM_ACC_FETCH == WALK_FETCH && (int)OKVM_ACC_IMPLICIT == WALK_IMPLICIT);
 
 /*
- * Record one entry that the walk has read. An entry of 4 bytes cannot be recorded. A walk that was
- * repeated may have read more than OKVM_NOTE_LEVELS entries. In both cases note_finish() discards
- * the record.
+ * Record one entry that the walk has read. There is no room for more than OKVM_NOTE_LEVELS entries
+ * (a repeated walk may read more), and 4-byte entries cannot be recorded. In both cases mark the
+ * record as too long, so that note_finish() discards it.
  */
 static void gva_note(struct okvm_note *note, hva_t hva, unsigned int size, u64 val)
 {
@@ -194,9 +194,9 @@ int gva_walk(struct okvm_vcpu *vcpu, struct shadow_fault *f, struct walk_fault *
 }
 
 /*
- * @w is an earlier walk for an address in the same 2 MiB as f->gva. Return true if CR3, the slots'
- * generation and the paging mode are as they were then: a walk for f->gva then reads entries at the
- * same addresses, unless the guest has changed an entry above level 1.
+ * Return true if @w, an earlier walk in the same 2 MiB as f->gva, can help the walk for f->gva:
+ * CR3, the slots and the paging mode have not changed since. Both walks then read the same entries
+ * above level 1, unless the guest has changed one of these entries.
  */
 static bool known_applies(const struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -205,9 +205,9 @@ static bool known_applies(const struct shadow_walk *w, const struct shadow_fault
 }
 
 /*
- * Return true if the entries of @w above level 1 still have their recorded values. Then *@entry is
- * the value of the entry at level 1, which is at address @leaf in the VMM. As in note_holds(), the
- * loop uses no array indices, because a sanitizer would insert calls that check them.
+ * Return true if the entries of @w above level 1 still have their recorded values, and set *@entry
+ * to the entry at level 1. @leaf: its address in the VMM. The loop uses no array indices, because a
+ * sanitizer would insert calls that check them (see note_holds()).
  */
 static __always_inline bool known_read(const struct shadow_walk *w, const u64 __user *leaf,
 				       u64 *entry)
@@ -232,7 +232,7 @@ failed:
 	return false;
 }
 
-/* Copy the levels above 1 of the path of @w to f->path. At level 1, set the address of entry @i. */
+/* Set f->path to the path of @w, except that level 1 gets the address of entry @i. */
 static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsigned int i)
 {
 	const struct walk_path *from = &w->path;
@@ -252,9 +252,9 @@ static void known_path(const struct shadow_walk *w, struct shadow_fault *f, unsi
 }
 
 /*
- * Walk the guest's tables for @f with the help of @w, an earlier walk in the same 2 MiB. If the
- * entries above level 1 have not changed, only the entry at level 1 is examined. Return: enum
- * walk_verdict; WALK_AGAIN if @w is of no help
+ * Walk the guest's tables for @f with the help of @w, an earlier walk in the same 2 MiB: if the
+ * entries above level 1 have not changed, only the entry at level 1 must be examined.
+ * Return: enum walk_verdict; WALK_AGAIN if @w is out of date or cannot be read
  */
 static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault *f,
 			       const struct walk_regs *regs, struct walk_fault *fault)
@@ -269,7 +269,7 @@ static noinline int known_walk(const struct shadow_walk *w, struct shadow_fault 
 			 &f->result, fault);
 }
 
-/* Set @w->path.write, user and exec to what the walk's entries above level 1 allow together. */
+/* Set write, user and exec of w->path: the rights that all entries above level 1 allow. */
 static void known_rights(struct shadow_walk *w)
 {
 	u8 all = SHADOW_ALL;
@@ -283,9 +283,9 @@ static void known_rights(struct shadow_walk *w)
 }
 
 /*
- * Keep the walk of @f, which has come to level 1, in @w for later walks in the same 2 MiB of linear
- * addresses. Do so only if the previous call with this @w was for the same 2 MiB; otherwise only
- * record the 2 MiB in w->seen.
+ * Keep the walk of @f in @w, for later walks in the same 2 MiB of linear addresses. The walk has
+ * come to level 1. At the first call for these 2 MiB only record them in w->seen; keep the walk at
+ * the second call in a row.
  */
 static noinline void known_keep(struct shadow_walk *w, const struct shadow_fault *f, u64 cr3)
 {
@@ -407,10 +407,10 @@ int gva_peek_line(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *val
 }
 
 /*
- * Complete @note, the record of a walk that has led to @gpa, with the paging mode and the VMM's
- * address of @gpa. Set @note->nr to 0, so that nobody uses the record, in these cases: the walk has
- * failed; the guest is not in long mode; no memory slot contains @gpa; the slots are being changed
- * (odd generation); gva_note() could not record all entries.
+ * Complete @note, the record of a walk that has led to @gpa. Set @note->nr to 0, so that nobody
+ * uses the record, in these cases: the walk has failed; the guest is not in long mode; no memory
+ * slot contains @gpa; the slots are being changed (odd generation); gva_note() could not record all
+ * entries.
  */
 static void note_finish(struct okvm_vcpu *vcpu, struct okvm_note *note, gpa_t gpa)
 {
@@ -444,8 +444,8 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
 }
 
 /*
- * Return true if each recorded page-table entry still has its recorded value. @bytes then contains
- * the 16 bytes at the address to which the recorded walk leads.
+ * Return true if each recorded page-table entry still has its recorded value. If so, fill @bytes
+ * with the 16 bytes at the address to which the walk leads.
  */
 static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2])
 {
@@ -455,8 +455,8 @@ static __always_inline bool note_holds(const struct okvm_note *note, u64 bytes[2
 	u64 val;
 
 	/*
-	 * This checks only note->hva. The addresses of the page-table entries in note->at[] need no
-	 * check: they were computed from memory slots, whose addresses are user addresses.
+	 * Only note->hva is checked to be a user address. The addresses in note->at[] need no
+	 * check, because they were computed from memory slots.
 	 */
 	if (!user_read_access_begin(code, 16))
 		return false;
@@ -487,7 +487,7 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 	    memcmp(&note->mode, &vcpu->mmu->mode, sizeof(note->mode)) ||
 	    note->gen != okvm_slots_generation(vcpu->vm))
 		return false;
-	/* Do not wait for a page that the host has to fetch: the caller's slow path does so. */
+	/* If the host has to fetch a page, fail: the caller's slow path waits for the page. */
 	pagefault_disable();
 	holds = note_holds(note, bytes);
 	pagefault_enable();

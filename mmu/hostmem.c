@@ -2,9 +2,9 @@
 /*
  * Find the host frame at a host virtual address, so that a fault can map it.
  *
- * okvm holds the page reference from get_user_pages() only until the entry is set. After that, the
- * MMU notifier alone decides how long the frame stays mapped. okvm never takes a reference to a
- * frame that does not come from get_user_pages() (VM_PFNMAP, VM_IO).
+ * okvm drops the page reference of get_user_pages() as soon as the frame is mapped. After that, the
+ * MMU notifier tells okvm when to unmap the frame. To a frame in a VM_PFNMAP or VM_IO mapping, okvm
+ * takes no reference at all.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -64,9 +64,9 @@ bool hostmem_get_fast(struct okvm_fault *f)
 }
 
 /*
- * Record that the guest can access device memory; called before a device page is mapped. If the CPU
- * has MMIO Stale Data, each later VM entry must clear CPU buffers. Therefore make all vCPUs leave
- * guest mode before the page is mapped.
+ * Record that the guest can access device memory. The caller maps a device page afterwards. On CPUs
+ * with MMIO Stale Data, VM entries must clear CPU buffers from then on: make all vCPUs leave guest
+ * mode, so that each does a new VM entry.
  */
 static void hostmem_note_device(struct okvm_vm *vm)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * CPUID of guests: what the host offers, and what userspace has set. From what userspace has set,
- * this file computes struct okvm_guest_feat. The rest of okvm reads the guest's features there.
+ * CPUID of guests. KVM_GET_SUPPORTED_CPUID reports what the host offers, and userspace sets a
+ * vCPU's CPUID. From a vCPU's CPUID this file computes struct okvm_guest_feat, which tells the rest
+ * of okvm the guest's features.
  */
 #include <linux/mm.h>
 #include <linux/sched/stat.h>
@@ -40,7 +41,7 @@ static void host_cpuid(u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])
 	cpuid_count(leaf, sub, &r[0], &r[1], &r[2], &r[3]);
 }
 
-/* Feature registers that the kernel keeps copies of. The copies lack bits the kernel disables. */
+/* CPUID registers that the kernel stores in boot_cpu_data, without the features it disables. */
 static const struct {
 	u32 leaf, sub;
 	u8 reg, word;
@@ -83,7 +84,7 @@ static u32 pv_features(void)
 	return features;
 }
 
-/* CR4 bits that are legal only with a CPUID bit: SDM "Control Registers". */
+/* CR4 bits that are reserved if CPUID lacks the given bit (SDM "Control Registers"). */
 static const struct {
 	u32 cr4;
 	u32 leaf;
@@ -99,12 +100,12 @@ static const struct {
 	{ X86_CR4_LA57, 0x7, CPUID_REG_ECX, 16 },
 };
 
-/* CR4 bits that are legal even without their CPUID bit: old VMMs set too few CPUID bits. */
+/* CR4 bits that the guest may set even if its CPUID lacks them: old VMMs set too few CPUID bits. */
 #define CR4_ALWAYS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_OSFXSR | \
 			 X86_CR4_OSXMMEXCPT | X86_CR4_PCE)
 
-/* Compute the reserved bits of CR4. @reg_of reads a CPUID register of @who (vCPU or host). */
+/* Compute the reserved bits of CR4 for @who, a vCPU or the host. @reg_of() reads its CPUID. */
 #define CR4_RESERVED(reg_of, who)						\
 ({										\
 	u64 __ok = CR4_ALWAYS;							\
@@ -195,7 +196,7 @@ static long ioc_get_supported_cpuid(union okvm_ioctl_arg arg)
 	return copy_list(arg.user, c->supported, c->nr);
 }
 
-/* Check that the padding of userspace's entries is 0: a later version may use the padding. */
+/* Refuse entries of userspace whose padding is not 0: a later version may use the padding. */
 static long check_padding(const struct kvm_cpuid2 __user *user)
 {
 	u32 nent, pad[3], i;
@@ -214,7 +215,7 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 	struct kvm_cpuid2 __user *user = arg.user;
 	long err = check_padding(user);
 	u32 nent;
-	/* okvm emulates MOVBE and RDPID on CPUs that lack them, RDPID only if there is TSC_AUX. */
+	/* The emulated features are MOVBE and, if the CPU has the MSR TSC_AUX, RDPID. */
 	struct kvm_cpuid_entry2 list[3] = {
 		{ .function = 0, .eax = 7 },
 		{ .function = 1, .ecx = BIT(22) },
@@ -225,7 +226,10 @@ static long ioc_get_emulated_cpuid(union okvm_ioctl_arg arg)
 		return err;
 	if (okvm_host_default()->caps & OKVM_HW_RDTSCP)
 		list[2].ecx = BIT(22);
-	/* Like KVM, return -E2BIG even if userspace's array has room for exactly these entries. */
+	/*
+	 * Like upstream, return -E2BIG even if userspace's array has room for exactly these
+	 * entries.
+	 */
 	if (get_user(nent, &user->nent))
 		return -EFAULT;
 	if (nent == ARRAY_SIZE(list))
@@ -258,8 +262,8 @@ static struct kvm_cpuid_entry2 *cpuid_find(struct okvm_vcpu *vcpu, u32 leaf, u32
 }
 
 /*
- * Answer CPUID in the cases that cpuid_plain() does not handle: the leaf is not basic, has
- * sub-leaves or is absent, or userspace has not set any CPUID.
+ * Execute CPUID in the less common cases: the leaf is not basic, has sub-leaves or is absent, or
+ * userspace has not set any CPUID.
  */
 static noinline void cpuid_odd(struct okvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
@@ -316,9 +320,9 @@ static void change_bit_to(u32 *reg, u32 bit, bool on)
 }
 
 /*
- * Remove protection keys from the guest's CPUID if the VM cannot have them. The result of
- * KVM_GET_SUPPORTED_CPUID describes a VM with TDP, which may have protection keys. But userspace
- * may set this result in a VM without TDP.
+ * Remove protection keys from the CPUID of a guest without TDP, because such a guest cannot have
+ * them. Userspace may have copied them from KVM_GET_SUPPORTED_CPUID, which describes guests with
+ * TDP.
  */
 static void drop_keys(struct okvm_cpuid_table *t, const struct cpuid_xstate *xstates)
 {
@@ -526,9 +530,8 @@ void okvm_cpuid_create(struct okvm_vcpu *vcpu)
 	struct okvm_guest_feat *f = &vcpu->arch->feat;
 
 	/*
-	 * CPUID is not set yet: the guest has no optional feature, and its physical addresses are
-	 * as wide as on a CPU whose CPUID does not report a width. But userspace may already set
-	 * any CR4 bit that the host offers.
+	 * Before KVM_SET_CPUID2 the guest has no optional feature, and the default width of
+	 * physical addresses. But userspace may already set any CR4 bit that the host offers.
 	 */
 	memset(f, 0, sizeof(*f));
 	f->cr4_reserved = vcpu->vm->host->cr4_reserved;
@@ -562,7 +565,7 @@ static bool same_cpuid(const struct okvm_cpuid_table *a, const struct okvm_cpuid
 	return true;
 }
 
-/* Is the width of linear addresses 48 or 57 bits? okvm cannot virtualize other widths. */
+/* Return true if okvm can virtualize the width of linear addresses: 48 or 57 bits, or 0 (unset). */
 static bool address_width_valid(const struct okvm_cpuid_table *t)
 {
 	int i = cpuid_lookup(&t->index, t->entries, 0x80000008, 0);
@@ -571,10 +574,7 @@ static bool address_width_valid(const struct okvm_cpuid_table *t)
 	return bits == 48 || bits == 57 || bits == 0;
 }
 
-/*
- * May the guest have the XSAVE components of its CPUID? Not if AMX's tile data are among them: a
- * thread must request tile data from the kernel, and no backend offers tile data.
- */
+/* Return false if the CPUID @t contains AMX's tile data, which okvm does not offer to guests. */
 static bool xstates_possible(const struct okvm_vcpu *vcpu, const struct okvm_cpuid_table *t)
 {
 	u64 xcr0 = t->ed0 < 0 ? 0 : t->entries[t->ed0].eax | (u64)t->entries[t->ed0].edx << 32;
@@ -593,7 +593,7 @@ int okvm_cpuid_set(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int
 	}
 	update_runtime(vcpu, t);
 	if (vcpu->ran) {
-		/* A vCPU that has run accepts KVM_SET_CPUID2 only with the CPUID that it has. */
+		/* A vCPU that has run must keep its CPUID: accept only the same CPUID. */
 		if (!same_cpuid(vcpu->arch->cpuid, t))
 			ret = okvm_refuse_vcpu(vcpu, "CPUID: the vCPU has run with another");
 	} else if (!address_width_valid(t)) {

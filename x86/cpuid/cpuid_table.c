@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table of CPUID bits that guests are offered, and the index that finds the answer to a CPUID
- * instruction. Pure functions, without vCPU or kernel state.
+ * This file decides which CPUID bits guests may have, and finds the entry that answers a CPUID
+ * instruction. All functions are pure: they use no state of a vCPU or of the kernel.
  *
  * Upstream searches the list of entries at each CPUID exit. okvm indexes the list once, when
  * userspace sets it.
@@ -13,7 +13,7 @@
 
 #include "x86/cpuid/cpuid_table.h"
 
-/* Bits that the rules below use, with their names in the SDM or APM. */
+/* Bits of CPUID registers, with the names of the SDM or APM. L1C: leaf 1, ECX, and so on. */
 #define L1C_X2APIC	BIT(21)
 #define L7B_TSC_ADJUST	BIT(1)
 #define L7B_INVPCID	BIT(10)
@@ -118,7 +118,7 @@ static const struct cpuid_mask *find_mask(u32 leaf, u32 sub)
 	return NULL;
 }
 
-/* Does the answer of @leaf depend on ECX? */
+/* Return true if @leaf has sub-leaves, which ECX selects. */
 static bool leaf_has_subs(u32 leaf)
 {
 	switch (leaf) {
@@ -143,8 +143,9 @@ static bool leaf_has_subs(u32 leaf)
 }
 
 /*
- * The adjust_*() functions apply the rules that masks cannot express: they change bits that okvm
- * itself provides, and bits that depend on the backend.
+ * The CPU's bits and the masks do not suffice for features that okvm emulates, and for features
+ * that depend on the backend or the kernel. The adjust_*() functions set or clear the bits of such
+ * features.
  */
 static void adjust_leaf1(u32 r[CPUID_NR_REGS])
 {
@@ -181,7 +182,7 @@ static void adjust_leaf7(const struct cpuid_env *env, u32 r[CPUID_NR_REGS], u32 
 		*edx |= L7D_SSBD;
 }
 
-/* Leaf 7.1: if the host kernel has disabled AVX state, clear bits of instructions that need it. */
+/* Leaf 7.1: if the host kernel has disabled AVX, clear the bits of AVX instructions. */
 static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	if (env->xcr0 & XSTATE_AVX)
@@ -191,14 +192,14 @@ static void adjust_leaf7_1(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * Leaf 80000008H: report speculation controls by AMD's bits on every host, because a guest may test
- * only these bits and not Intel's.
+ * Leaf 80000008H: set AMD's bits of the speculation controls on Intel hosts, too, because some
+ * guests test only AMD's bits.
  */
 static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 {
 	u32 *ebx = &r[CPUID_REG_EBX];
 
-	/* Linear addresses have at least 48 bits. */
+	/* If the CPU reports less than 48 bits for linear addresses, or nothing, report 48. */
 	if (((r[CPUID_REG_EAX] >> 8) & 0xff) < 48)
 		r[CPUID_REG_EAX] = (r[CPUID_REG_EAX] & 0xff) | 48 << 8;
 	*ebx |= (env->ibpb ? LX8B_IBPB : 0) | (env->ibrs ? LX8B_IBRS : 0) |
@@ -207,9 +208,9 @@ static void adjust_ext8(const struct cpuid_env *env, u32 r[CPUID_NR_REGS])
 }
 
 /*
- * Return the guest's highest extended leaf, at most 80000021H. @eax: the CPU's highest one. If the
- * kernel knows bits of leaf 80000021H, return 80000021H even if the CPU lacks this leaf. But then
- * the CPU must have leaf 8000001DH: VMMs assume that it exists if a higher leaf exists.
+ * Return the guest's highest extended leaf: the CPU's (@eax), but at most 80000021H. If the kernel
+ * knows bits of leaf 80000021H, guests get this leaf even if the CPU lacks it. But they do not get
+ * it if the CPU lacks leaf 8000001DH, because VMMs expect 8000001DH if a higher leaf exists.
  */
 static u32 last_ext_leaf(const struct cpuid_env *env, u32 eax)
 {
@@ -321,7 +322,7 @@ static bool emit_caches(struct emitter *em, const struct cpuid_env *env, u32 lea
 	struct kvm_cpuid_entry2 *e;
 	u32 sub;
 
-	/* The list of caches ends with type 0. The limit is for CPUs that never return type 0. */
+	/* Cache type 0 ends the list. Stop at 16 if a CPU never returns type 0. */
 	for (sub = 0; sub < 16; sub++) {
 		e = emit(em, env, leaf, sub);
 		if (!e)
@@ -377,7 +378,9 @@ static bool emit_leaf(struct emitter *em, const struct cpuid_env *env, u32 leaf)
 	}
 }
 
-/* Emit all leaves of the range that begins with @first. EAX of leaf @first has the last leaf. */
+/*
+ * Emit all leaves of a range, at most 64. @first is its first leaf. EAX of @first is its last leaf.
+ */
 static bool emit_class(struct emitter *em, const struct cpuid_env *env, u32 first)
 {
 	struct kvm_cpuid_entry2 *e = emit(em, env, first, 0);
@@ -462,10 +465,7 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 
 /* ---- the index ---- */
 
-/*
- * Return the head of the chain (see struct cpuid_index) that contains @leaf's entries. idx->far is
- * the chain of all leaves that have no chain of their own.
- */
+/* Return the head of the chain that contains the entries of @leaf (see struct cpuid_index). */
 static const u16 *slot_of(const struct cpuid_index *idx, u32 leaf)
 {
 	u32 low = leaf & 0x3fffffff;
@@ -497,7 +497,7 @@ void cpuid_index_build(struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 
 	memset(idx, 0, sizeof(*idx));
 	memset(idx->next, 0, n * sizeof(idx->next[0]));
-	/* Go backwards, so that each chain has the order of the array. */
+	/* Entries are prepended, so go backwards: the chains then have the array's order. */
 	for (i = n - 1; i >= 0; i--) {
 		slot = (u16 *)slot_of(idx, e[i].function);
 		idx->next[i] = *slot;
@@ -521,7 +521,9 @@ int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 	return -1;
 }
 
-/* Return the first leaf of the range of @leaf; EAX of that leaf is the range's highest leaf. */
+/*
+ * Return the first leaf of @leaf's range. EAX of the first leaf is the highest leaf of the range.
+ */
 static u32 class_of(u32 leaf)
 {
 	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
@@ -532,8 +534,8 @@ static u32 class_of(u32 leaf)
 }
 
 /*
- * @leaf is absent. Return the leaf whose data a CPU returns for @leaf, or @leaf itself if a CPU
- * returns zeros.
+ * Called if @leaf is absent. Return the leaf whose data CPUID returns instead. Return @leaf if
+ * CPUID returns zeros.
  */
 static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e, u32 leaf)
 {
@@ -546,8 +548,8 @@ static u32 redirect(const struct cpuid_index *idx, const struct kvm_cpuid_entry2
 }
 
 /*
- * Fill @r for an absent leaf or sub-leaf: all registers are 0. But for an absent sub-leaf of a
- * topology leaf, ECX[7:0] has the sub-leaf's number from CL, and EDX has the x2APIC id.
+ * Fill @r for an absent leaf or sub-leaf: all registers are 0. An exception are absent sub-leaves
+ * of a topology leaf: ECX[7:0] is the sub-leaf's number, and EDX is the x2APIC id.
  */
 static void answer_absent(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 			  u32 leaf, u32 sub, u32 r[CPUID_NR_REGS])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * CPUID as tables and pure functions: the bits that a guest may be offered, and an index that finds
- * the entry of a CPUID leaf without a search.
+ * Functions that compute which CPUID bits guests may have, and an index that finds the entry of a
+ * CPUID leaf without a search.
  */
 #ifndef OKVM_X86_CPUID_TABLE_H
 #define OKVM_X86_CPUID_TABLE_H
@@ -21,16 +21,15 @@ enum cpuid_reg {
 /**
  * struct cpuid_env - input of cpuid_supported()
  * @host: executes CPUID on the CPU
- * @kernel: returns those bits of a feature register that the host kernel has not disabled, or ~0 if
- *	the kernel keeps no copy of that register
+ * @kernel: returns the kernel's copy of a CPUID register, which lacks the features that the kernel
+ *	has disabled; ~0 if the kernel keeps no copy
  * @xcr0, @xss: state components that guests may enable
  * @pv: EAX of the paravirtual feature leaf 0x40000001
  * @invpcid, @rdtscp, @xsaves, @waitpkg: the backend lets guests use the instruction
  * @umip: guests can have UMIP, native or emulated
  * @pku: guests can use protection keys
- * @gbpages: guests can have 1 GiB pages even if the CPU has none: shadow tables split such pages
- * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found the speculation control, by Intel's CPUID bit
- *	or by AMD's
+ * @gbpages: guests can have 1 GiB pages even if the CPU has none, because shadow paging is used
+ * @ibpb, @ibrs, @stibp, @ssbd: the kernel has found that the CPU has this speculation control
  * @amd_ssbd: the kernel has found SSBD by AMD's CPUID bit
  * @ssb_no: the CPU is not vulnerable to speculative store bypass, even if CPUID does not say so
  * @ext21_eax, @ext21_ecx: bits of leaf 80000021h that the kernel knows even if CPUID lacks them
@@ -46,8 +45,8 @@ struct cpuid_env {
 };
 
 /**
- * cpuid_supported() - Fill @out with all that a guest can be offered (KVM_GET_SUPPORTED_CPUID)
- * Return: number of entries, or -E2BIG if @max entries are too few
+ * cpuid_supported() - Compute the result of KVM_GET_SUPPORTED_CPUID in @out, which has @max entries
+ * Return: number of entries filled, or -E2BIG if @max is too small
  */
 int cpuid_supported(const struct cpuid_env *env, struct kvm_cpuid_entry2 *out, int max);
 
@@ -62,7 +61,10 @@ struct cpuid_xstate {
 
 /** cpuid_xstate_read() - Fill @xs for all state components */
 void cpuid_xstate_read(const struct cpuid_env *env, struct cpuid_xstate xs[CPUID_NR_XSTATES]);
-/** cpuid_xstate_size() - Return the bytes that XSAVE (@compact: XSAVEC) needs for @components */
+/**
+ * cpuid_xstate_size() - Return the size in bytes of an XSAVE area that has @components
+ * @compact: true for the compacted format (XSAVEC), false for the standard format (XSAVE)
+ */
 u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 components,
 		      bool compact);
 
@@ -73,10 +75,10 @@ u32 cpuid_xstate_size(const struct cpuid_xstate xs[CPUID_NR_XSTATES], u64 compon
 /**
  * struct cpuid_index - chains of entries, one chain for each leaf
  *
- * @basic, @hyper and @ext have the first entry of each leaf's chain. @far has the first entry of
- * the chain of all other leaves. next[i] is the entry that follows entry i of the entry array in
- * its chain. A chain has the array's order. Each u16 is 1 plus an index into the array, or 0 for
- * "no entry".
+ * Each u16 stands for an entry of the array of entries: it is 1 plus the entry's index, or 0 for
+ * "no entry". @basic, @hyper and @ext have the first entry of each leaf. All other leaves share one
+ * chain, whose first entry is @far. next[i] is the entry that follows entry i in its chain. A chain
+ * has the array's order.
  */
 struct cpuid_index {
 	u16 basic[CPUID_NR_BASIC];
@@ -95,8 +97,8 @@ int cpuid_lookup(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e
 		 u32 sub);
 
 /**
- * cpuid_plain() - Return the entry of a basic @leaf without sub-leaves
- * Return: NULL if there is none; the caller then calls cpuid_answer()
+ * cpuid_plain() - Find the entry of @leaf, if it is a basic leaf without sub-leaves
+ * Return: the entry; NULL if there is none (the caller then calls cpuid_answer())
  */
 static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_index *idx,
 							 const struct kvm_cpuid_entry2 *e, u32 leaf)
@@ -114,10 +116,10 @@ static inline const struct kvm_cpuid_entry2 *cpuid_plain(const struct cpuid_inde
 /**
  * cpuid_answer() - Answer the CPUID instruction
  * @r: EAX and ECX on input, all four registers on output
- * Return: index of the entry used, or -1 if the answer is zeros
+ * Return: index of the entry whose data @r has, or -1 if there is no such entry
  *
- * If a leaf is beyond the highest leaf of its range, CPUID returns the data of the highest basic
- * leaf (SDM "CPUID—CPU Identification"), or zeros if the vendor is AMD or Hygon.
+ * For a leaf above the highest leaf of its range, CPUID returns the data of the highest basic leaf
+ * (SDM "CPUID—CPU Identification"). With the vendor AMD or Hygon it returns zeros.
  */
 int cpuid_answer(const struct cpuid_index *idx, const struct kvm_cpuid_entry2 *e,
 		 u32 r[CPUID_NR_REGS]);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Integer arithmetic and logic. Flags are computed in portable C, so that the same code runs in the
- * kernel and, under sanitizers, in userspace on any host. (Upstream executes the guest's
- * instruction on the host's ALU.) Flags that the SDM leaves undefined get the values that CPUs give
- * them if this is cheap; otherwise they do not change.
+ * Emulate integer arithmetic and logic. Flags are computed in portable C, so that the same code
+ * runs in the kernel and, under sanitizers, in userspace on any host. (Upstream executes the
+ * guest's instruction on the host's ALU.) Flags that the SDM leaves undefined get the values that
+ * CPUs give them if this is cheap; otherwise they do not change.
  */
 #include "internal.h"
 
@@ -416,7 +416,7 @@ static bool div_signed(u64 hi, u64 lo, u64 d, unsigned int bytes, u64 *q, u64 *r
 		d = -d & mask;
 	if (!div_unsigned(hi, lo, d, bytes, q, r))
 		return false;
-	/* The absolute value sign_bit(bytes) fits only if the quotient is negative. */
+	/* A negative quotient may have a larger absolute value than a positive one, by 1. */
 	if (*q >= sign_bit(bytes) + minus)
 		return false;
 	if (minus)
@@ -459,7 +459,7 @@ void emul_bt_locate(struct emul_ctx *ctx)
 	dst->ea = (dst->ea + (u64)(bit >> 3)) & emul_ad_mask(ctx);
 }
 
-/* BT, BTS, BTR, BTC. .arg: 0 to 3; plus 0x80 if the bit number is in a register. */
+/* BT, BTS, BTR, BTC: .arg is 0 to 3, plus 0x80 if the bit number is in a register. */
 enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 {
 	struct emul_operand *dst = &ctx->dst;
@@ -480,7 +480,7 @@ enum emul_rc emul_op_bt(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-/* Return the number of the lowest (highest) bit that is set; @v must not be 0. */
+/* Return the number of the lowest or of the highest bit that is set. @v must not be 0. */
 #define first_bit(v)	__builtin_ctzll(v)
 #define last_bit(v)	(63 - __builtin_clzll(v))
 
@@ -578,10 +578,10 @@ enum emul_rc emul_op_xadd(struct emul_ctx *ctx)
 }
 
 /*
- * CMPXCHG. If the accumulator equals the destination, store the source. With LOCK, emul_store()
- * does this by emul_ops.cmpxchg, and if another CPU has changed the memory meanwhile, the
- * instruction begins anew. If they differ, load the destination into the accumulator, and write a
- * destination in memory with its old value.
+ * CMPXCHG compares the accumulator with the destination. If they are equal, the destination gets
+ * the source. If they differ, the accumulator gets the destination, and a destination in memory is
+ * written with its old value. With LOCK, emul_store() writes by a compare-and-exchange. If that
+ * fails, the instruction begins anew.
  */
 enum emul_rc emul_op_cmpxchg(struct emul_ctx *ctx)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of one instruction: prefixes, opcode maps, ModRM, SIB, displacement, immediates. Its
- * result, struct emul_insn, depends only on the bytes and the mode, so that it can be kept,
- * compared and fuzzed. (Upstream decodes an instruction and loads its operands in one pass.)
+ * Decode one instruction: prefixes, opcode, ModRM, SIB, displacement, immediates. The result,
+ * struct emul_insn, depends only on the bytes and the mode, so that it can be kept, compared and
+ * fuzzed. (Upstream decodes an instruction and loads its operands in one pass.)
  *
  * SDM volume 2, "Instruction Format" and appendix A "Opcode Map".
  */
@@ -163,10 +163,10 @@ static void decode_sizes(struct decoder *d, bool adsize)
 }
 
 /*
- * Is @b the first byte of a VEX or EVEX prefix? Real and VM86 mode have no such prefixes. Outside
- * 64-bit mode the byte may also be the opcode of LES, LDS or BOUND. These need a memory operand: if
- * the next byte, read as ModRM, names a register, @b begins a prefix. This function does not
- * recognize XOP prefixes: the table rows of opcode 8F (POP) mark them as not emulated.
+ * Return true if @b is the first byte of a VEX or EVEX prefix. In 64-bit mode, the values C4, C5
+ * and 62 always are. In real and VM86 mode they never are. In other modes they are also the opcodes
+ * of LES, LDS and BOUND, which have a memory operand: so they begin a prefix if the next byte, read
+ * as ModRM, names a register. (The rows of opcode 8F handle XOP prefixes.)
  */
 static bool decode_is_vex(struct decoder *d, u8 b)
 {
@@ -278,7 +278,7 @@ static unsigned int decode_prefix_index(const struct emul_insn *insn)
 	return insn->opsize_prefix ? 1 : 0;
 }
 
-/* Maximum depth of nested groups: register, prefix, mod, rm. */
+/* At most this many selections lead to a row: by ModRM.reg, prefix, ModRM.mod and ModRM.rm. */
 #define MAX_SEL	4
 
 static const struct emul_opcode *decode_select(struct decoder *d, const struct emul_opcode *row)
@@ -445,7 +445,10 @@ static void decode_immediates(struct decoder *d, const struct emul_opcode *row)
 		insn->seg = EMUL_DS;
 }
 
-/* AMD: let LOCK MOV with CR0 access CR8. (REX.R, which names CR8, exists in 64-bit mode only.) */
+/*
+ * If the instruction is AMD's LOCK MOV to or from CR0, let it access CR8 (APM "CR8").
+ * Return: true if so
+ */
 static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 {
 	if (!d->ctx->lock_cr8 || d->insn->reg ||
@@ -455,7 +458,10 @@ static bool decode_lock_cr8(struct decoder *d, const struct emul_opcode *row)
 	return true;
 }
 
-/* Check the rules that depend on the row and the mode, but not on registers. */
+/*
+ * Raise #UD if the row does not allow this mode, these prefixes or this kind of operand. Return
+ * EMUL_UNHANDLEABLE if the instruction is not emulated.
+ */
 static enum emul_rc decode_verdict(struct decoder *d, const struct emul_opcode *row)
 {
 	struct emul_insn *insn = d->insn;
@@ -570,6 +576,6 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 	return decode_run(ctx);
 }
 
-/* decode_reset() clears len and all members after it: bytes and avail must come before len. */
+/* decode_reset() keeps bytes and avail: it clears len and all members after len. */
 static_assert(offsetof(struct emul_insn, bytes) < offsetof(struct emul_insn, len));
 static_assert(offsetof(struct emul_insn, avail) < offsetof(struct emul_insn, len));

@@ -10,7 +10,7 @@
 /**
  * struct delivery - an event that is being delivered
  * @vector: vector of the event
- * @soft: INT n, INT3, INTO: the gate's DPL is checked
+ * @soft: the event is INT n, INT3 or INTO, so the gate's DPL is checked
  * @ext: EXT bit in error codes of exceptions that the delivery raises
  * @has_error: push @error
  * @error: error code
@@ -24,7 +24,7 @@
  * @cs: new code segment
  * @cpl: new CPL
  * @st: stack for the frame
- * @new_stack: SS:RSP is switched and pushed
+ * @new_stack: a new stack is loaded from the TSS, and gets the old SS:RSP
  */
 struct delivery {
 	u8 vector;
@@ -74,7 +74,7 @@ static enum emul_rc fault_sel(struct emul_ctx *ctx, const struct delivery *dl, u
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | dl->ext);
 }
 
-/* Real mode: push FLAGS, CS and IP; the interrupt vector table has 4 bytes per entry. */
+/* Deliver in real mode: push FLAGS, CS and IP. The interrupt vector table has 4-byte entries. */
 static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
 {
 	struct emul_seg cs;
@@ -223,7 +223,7 @@ static enum emul_rc choose_stack(struct emul_ctx *ctx, struct delivery *dl)
 	return rc;
 }
 
-/* From VM86 mode, push the data segment selectors before SS. */
+/* At a delivery from VM86 mode, push the data segment selectors before SS. */
 static enum emul_rc push_vm86(struct emul_ctx *ctx, struct delivery *dl)
 {
 	static const u8 order[] = { EMUL_GS, EMUL_FS, EMUL_DS, EMUL_ES };
@@ -289,7 +289,7 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
-/* Deliver an event, but only stage the new values of general registers, RIP and RFLAGS. */
+/* Deliver an event, but leave general registers, RIP and RFLAGS staged: the caller commits them. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
 {
@@ -297,7 +297,10 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 			       .error = error };
 	enum emul_rc rc;
 
-	/* The delivery clears TF (SDM "Single-Step Exception Condition"). */
+	/*
+	 * No single-step trap follows, because the delivery clears TF (SDM "Single-Step Exception
+	 * Condition").
+	 */
 	ctx->trap = false;
 	dl.soft = ev == EMUL_EV_SOFT || ev == EMUL_EV_SOFT_EXCEPTION;
 	dl.ext = !dl.soft;

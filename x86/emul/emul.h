@@ -37,8 +37,8 @@ enum emul_rc {
 	/** @EMUL_IO: userspace must do the access; call emul_exec() again after that */
 	EMUL_IO,
 	/**
-	 * @EMUL_RETRY: returned by ops only. emul_ops.cmpxchg: the memory did not hold the old
-	 *	value. An access of kind EMUL_DATA_BATCH: each item needs an access of its own
+	 * @EMUL_RETRY: only ops return this. From emul_ops.cmpxchg: memory did not hold the old
+	 *	value. From an access with EMUL_DATA_BATCH: the items must be accessed one by one
 	 */
 	EMUL_RETRY,
 	/** @EMUL_UNHANDLEABLE: the emulator cannot execute the instruction, or an op failed */
@@ -126,15 +126,15 @@ struct emul_dtr {
 /**
  * enum emul_access - kind of an access to linear memory or an MSR
  * @EMUL_DATA: an explicit operand of the instruction, accessed with the given CPL
- * @EMUL_DATA_RMW: a read like EMUL_DATA, but a write of the same bytes follows. So the page must be
- *	writable, and a page fault reports a write
- * @EMUL_DATA_BATCH: like EMUL_DATA, for several items of INS or OUTS in one page. If the page is
- *	not plain memory, read and probe_write return EMUL_RETRY. write must not return EMUL_RETRY,
- *	because probe_write has succeeded before. If a device is at the address only since then,
- *	the device gets each item separately
+ * @EMUL_DATA_RMW: a read of an operand that the instruction also writes: the page must be writable,
+ *	and a page fault reports a write
+ * @EMUL_DATA_BATCH: several items of INS or OUTS in one page. If the page is not plain memory, read
+ *	and probe_write return EMUL_RETRY. A write comes after a successful probe_write, so it must
+ *	not return EMUL_RETRY, even if a device has appeared in the page: the device then gets the
+ *	items one by one
  * @EMUL_SYSTEM: an implicit access by the CPU: descriptor tables, TSS, and the MSRs of SYSCALL and
- *	SYSENTER. Memory: a supervisor access at any CPL; RFLAGS.AC does not override SMAP. MSRs: no
- *	MSR filter and no exit to userspace
+ *	SYSENTER. Such a memory access is a supervisor access at any CPL, and RFLAGS.AC does not
+ *	override SMAP. For such an MSR access there is no MSR filter and no exit to userspace
  */
 enum emul_access {
 	EMUL_DATA,
@@ -145,7 +145,7 @@ enum emul_access {
 
 /**
  * enum emul_sysop - operations of emul_ops.system
- * @EMUL_SYS_HLT: the op may return a failure; on success emul_exec() sets EMUL_OUT_HALT
+ * @EMUL_SYS_HLT: HLT. If the op returns EMUL_OK, emul_exec() sets EMUL_OUT_HALT
  * @EMUL_SYS_INVLPG: arg = linear address (canonical)
  * @EMUL_SYS_INVPCID: arg = type, arg2 = linear address of the 16-byte descriptor
  * @EMUL_SYS_WBINVD: also for WBNOINVD
@@ -160,10 +160,11 @@ enum emul_access {
  * @EMUL_SYS_XSETBV: arg = ECX, arg2 = EDX:EAX
  * @EMUL_SYS_RDPMC: arg = ECX; the result goes to *out
  * @EMUL_SYS_SWITCH_NMI: IRET has completed or faulted: unblock NMIs
- * @EMUL_SYS_WAIT_CR3: arg = a value that CR3 will get later: wait until the guest memory that this
- *	load of CR3 reads is present, or fail
+ * @EMUL_SYS_WAIT_CR3: arg = the next value of CR3. The load of CR3 comes later, and may read guest
+ *	memory: wait until this memory is present. Fail if the wait is given up
  * @EMUL_SYS_VMX_SVM: a VMX or SVM instruction, RSM or GETSEC: arg = 0xMMxx0f for the opcode 0F xx
- *	and the ModRM byte MM. An op that emulates none of these raises #UD by emul_fault()
+ *	and the ModRM byte MM. If the op does not emulate the instruction, it raises #UD by
+ *	emul_fault()
  */
 enum emul_sysop {
 	EMUL_SYS_HLT,
@@ -269,23 +270,24 @@ struct emul_ops {
 	enum emul_rc (*read)(struct emul_ctx *ctx, u64 la, void *buf, unsigned int len,
 			     enum emul_access acc, u8 cpl);
 	/**
-	 * @write: write @len bytes; @len as for @read. May return EMUL_IO. An op that delays a
-	 *	write to a device until the instruction is done returns EMUL_OK and sets ctx.stop.
+	 * @write: write @len bytes; @len as for @read. May return EMUL_IO. The op may delay a write
+	 *	to a device until the instruction is done: it then sets ctx.stop and returns
+	 *	EMUL_OK.
 	 */
 	enum emul_rc (*write)(struct emul_ctx *ctx, u64 la, const void *buf, unsigned int len,
 			      enum emul_access acc, u8 cpl);
 	/**
-	 * @cmpxchg: atomically replace @len (1, 2, 4, 8, 16) bytes by @new if they equal @old;
-	 *	otherwise return EMUL_RETRY. The op must not make a locked host access across cache
-	 *	lines. If the operand crosses cache lines or is not in plain memory, the op fails or
-	 *	writes @new without atomicity. May return EMUL_IO, as @write may.
+	 * @cmpxchg: if memory holds @old, atomically write @new; otherwise return EMUL_RETRY. @len
+	 *	is 1, 2, 4, 8 or 16. The op must not make a locked host access across cache lines.
+	 *	If the operand crosses cache lines or is not in plain memory, the op fails or writes
+	 *	@new without atomicity. May return EMUL_IO, as @write may.
 	 */
 	enum emul_rc (*cmpxchg)(struct emul_ctx *ctx, u64 la, const void *old, const void *new,
 				unsigned int len, enum emul_access acc, u8 cpl);
 	/**
-	 * @probe_write: would @write of these bytes succeed? Writes nothing. Called before INS
-	 *	reads a port, so that a page fault loses no data, and before other writes that must
-	 *	not fail after a first effect.
+	 * @probe_write: check that @write of these bytes would succeed, but write nothing. Called
+	 *	before an effect that a failed write could not undo: for example before INS reads a
+	 *	port, because a page fault after that would lose the data.
 	 */
 	enum emul_rc (*probe_write)(struct emul_ctx *ctx, u64 la, unsigned int len,
 				    enum emul_access acc, u8 cpl);
@@ -295,7 +297,9 @@ struct emul_ops {
 	 */
 	enum emul_rc (*pio_in)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 			       void *buf);
-	/** @pio_out: write items to @port; as @pio_in. May return EMUL_IO */
+	/**
+	 * @pio_out: write items from @buf to @port; parameters as for @pio_in. May return EMUL_IO
+	 */
 	enum emul_rc (*pio_out)(struct emul_ctx *ctx, u16 port, unsigned int size, u32 count,
 				const void *buf);
 	/** @get_seg: read a segment register, LDTR or TR, with its descriptor cache. Cannot fail */
@@ -319,8 +323,8 @@ struct emul_ops {
 	/** @set_dr: load a debug register; the op raises #GP(0) for reserved bits */
 	enum emul_rc (*set_dr)(struct emul_ctx *ctx, unsigned int nr, u64 val);
 	/**
-	 * @get_msr: read @msr: for RDMSR, for RDTSC (IA32_TSC), and where the emulator needs an MSR
-	 *	itself, such as IA32_EFER. May return EMUL_IO
+	 * @get_msr: read @msr. Called for RDMSR, for RDTSC (IA32_TSC), and when the emulator itself
+	 *	needs an MSR, such as IA32_EFER. May return EMUL_IO
 	 */
 	enum emul_rc (*get_msr)(struct emul_ctx *ctx, u32 msr, u64 *val, enum emul_access acc);
 	/** @set_msr: WRMSR. May return EMUL_IO */
@@ -366,13 +370,13 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
 /**
  * struct emul_insn - a decoded instruction; depends on the instruction's bytes and the mode only
  * @bytes: the fetched bytes
- * @avail: number of valid @bytes
+ * @avail: number of bytes fetched into @bytes
  * @len: length of the instruction; 0: no instruction is decoded
  * @map: opcode map
  * @opcode: last opcode byte
- * @modrm: the ModRM byte; 0 without one, see @has_modrm
+ * @modrm: the ModRM byte; 0 if @has_modrm is false
  * @sib: the SIB byte, if any
- * @rex: the REX prefix; 0 without one, or if a legacy prefix follows it
+ * @rex: the REX prefix; 0 if there is none, or if the CPU ignores it (a legacy prefix follows)
  * @rep: 0xf2, 0xf3 or 0: the last REP prefix
  * @lock: there is a LOCK prefix
  * @opsize_prefix: there is an operand-size prefix (66)
@@ -380,7 +384,7 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  *	and @opsize_prefix
  * @vex_l: VEX.L: vectors of 256 bits
  * @vex_v: register that VEX.vvvv names; 0 if it names none
- * @seg: segment of the memory operand; until that is known, the segment override or -1
+ * @seg: segment of the memory operand (during decoding: the segment prefix, or -1)
  * @has_modrm: there is a ModRM byte
  * @mod: ModRM.mod
  * @reg: ModRM.reg with REX.R
@@ -388,9 +392,9 @@ struct emul_opcode;	/* a row of the opcode tables, see internal.h */
  * @base: base register of the effective address, or -1
  * @index: index register, or -1
  * @scale: shift of the index, 0..3
- * @rip_relative: 64-bit mode: @disp is relative to the next instruction
+ * @rip_relative: @disp is relative to the next instruction (64-bit mode only)
  * @disp: displacement, sign-extended
- * @imm: first immediate, or a moffs or relative offset; extended as @row says
+ * @imm: first immediate, or an absolute offset (moffs) or branch offset; extended as @row says
  * @imm2: second immediate (ENTER's level, a far pointer's selector)
  * @op_bytes: operand size: 1, 2, 4, 8 (meaningless for vectors)
  * @ad_bytes: address size: 2, 4, 8
@@ -444,7 +448,7 @@ struct emul_exception {
 	u64 payload;
 };
 
-/* Bits of emul_ctx.out, valid with EMUL_OK: what the caller must do after the instruction. */
+/* Bits of emul_ctx.out. They tell the caller of emul_exec() what to do after the instruction. */
 #define EMUL_OUT_AGAIN		BIT(0)	/* execute again: iterations left, or failed cmpxchg */
 #define EMUL_OUT_STI		BIT(1)	/* STI: interrupts are blocked for one instruction */
 #define EMUL_OUT_MOVSS		BIT(2)	/* MOV SS, POP SS: interrupts and #DB are blocked */
@@ -488,12 +492,12 @@ enum emul_task_source {
 
 /**
  * struct emul_task - a task switch, for emul_task_switch()
- * @sel: selector of the new TSS: from the instruction, the task gate, or for IRET the task link
+ * @sel: selector of the new TSS
  * @source: enum emul_task_source
- * @external: an event, not an instruction, causes the switch: error codes get the EXT bit
+ * @external: an event causes the switch, not an instruction, so error codes have the EXT bit
  * @has_error: push @error on the new task's stack
  * @error: error code
- * @switched: (output) the new task is current, even if loading its segments faults
+ * @switched: (output) true from the point on at which faults belong to the new task
  * @trap: (output) the new TSS has its T bit set: the caller must raise #DB with DR6.BT
  */
 struct emul_task {
@@ -513,10 +517,10 @@ struct emul_task {
  * @rip: offset of the instruction in CS (64-bit mode: linear address)
  * @rflags: RFLAGS
  * @mode: CPU mode; set by emul_init(), emul_set_mode(), and instructions that change it
- * @wide: real mode with CS.D set, left over from protected mode: 32-bit operands and addresses
+ * @wide: in real mode: CS.D is still set from protected mode, so code is 32-bit code
  * @cpl: current privilege level; set like @mode
  * @rep_limit: maximum iterations of a repeated string instruction in one emul_exec(); not 0
- * @io_buf: buffer for batches of REP INS and REP OUTS; NULL: one item at a time
+ * @io_buf: buffer for several items of REP INS or REP OUTS; NULL: one item at a time
  * @io_buf_size: size of @io_buf in bytes
  * @seq: incremented by every commit of an instruction or iteration
  * @lock_cr8: LOCK MOV with CR0 accesses CR8 (APM "CR8"); otherwise it raises #UD
@@ -525,8 +529,9 @@ struct emul_task {
  * @insn: the decoded instruction; valid if insn.len is not 0
  * @exc: the exception, with EMUL_FAULT
  * @out: EMUL_OUT_* bits, with EMUL_OK
- * @task: with EMUL_OUT_TASK_SWITCH: the task switch to be made, whose gates have been checked. The
- *	caller sets @rip to where the old task will continue, and calls emul_task_switch()
+ * @task: with EMUL_OUT_TASK_SWITCH: the task switch to be made. Its gates have been checked. The
+ *	caller sets @rip to the address at which the old task will continue, and then calls
+ *	emul_task_switch()
  * @dst: private: destination operand
  * @src: private: first source operand
  * @src2: private: second source operand
@@ -535,8 +540,8 @@ struct emul_task {
  * @next_rip: private: RIP to be committed
  * @flags: private: RFLAGS to be committed
  * @fx: private: x87 and SSE state that the instruction changes
- * @trap: private: a single-step trap follows, because TF was set before the instruction (SYSCALL,
- *	SYSRET: because the new TF is set)
+ * @trap: private: a single-step trap follows the instruction: TF was set before it, or SYSCALL or
+ *	SYSRET has set TF
  */
 struct emul_ctx {
 	const struct emul_ops *ops;
@@ -586,31 +591,32 @@ enum emul_event {
 
 /**
  * emul_init() - Initialize a context, except its registers
- * @ctx: gets no instruction, a rep_limit of 1024 and no io_buf
- * @ops: the caller's functions, complete
+ * @ctx: gets no instruction (insn.len is 0), no io_buf, and a rep_limit of 1024
+ * @ops: the caller's functions; no pointer may be NULL
  * @mode: the CPU mode; emul_set_mode() can compute it from the registers
  * @cpl: 0..3; 0 in real mode, 3 in VM86
  */
 void emul_init(struct emul_ctx *ctx, const struct emul_ops *ops, enum emul_mode mode, u8 cpl);
 
-/** emul_set_mode() - Compute ctx.mode and ctx.cpl from the registers that ops return */
+/** emul_set_mode() - Read CR0, EFER, CS and so on by ctx.ops, and set ctx.mode and ctx.cpl */
 void emul_set_mode(struct emul_ctx *ctx);
 
 /**
  * emul_decode() - Fetch and decode the instruction at CS:ctx.rip
  * @ctx: uses rip, mode and cpl
- * Return: EMUL_OK with ctx.insn; EMUL_FAULT: an exception of the fetch op (#PF), #GP(0) beyond 15
- * bytes or the code segment's limit, #UD for an opcode that is undefined or illegal in this mode or
- * with LOCK; EMUL_UNHANDLEABLE for an instruction that exists but is not emulated (x87 and vector
- * arithmetic, EVEX and XOP). Except with EMUL_OK, ctx.insn.len is 0.
+ * Return: EMUL_OK with ctx.insn; after any other result ctx.insn.len is 0.
+ * - EMUL_FAULT with an exception: #PF of the fetch op; #GP(0) if the instruction is longer than 15
+ *   bytes or exceeds the limit of CS; #UD if the opcode is undefined, or is illegal in this mode or
+ *   with LOCK.
+ * - EMUL_UNHANDLEABLE if the instruction exists but is not emulated (x87 and vector arithmetic,
+ *   EVEX, XOP).
  */
 enum emul_rc emul_decode(struct emul_ctx *ctx);
 
 /**
  * emul_decode_call() - Decode the instruction at CS:ctx.rip if it is VMCALL, VMMCALL or SYSCALL
- * Return: EMUL_UNHANDLEABLE for other instructions. Their SIB byte, displacement and immediates are
- * not fetched: the caller needs no more bytes to raise #UD, and a fetch could set accessed bits in
- * the guest's page tables.
+ * Return: EMUL_UNHANDLEABLE for other instructions; for these the caller raises #UD. No bytes after
+ * their ModRM byte are fetched, because a fetch can set accessed bits in the guest's page tables.
  */
 enum emul_rc emul_decode_call(struct emul_ctx *ctx);
 
@@ -625,10 +631,13 @@ enum emul_rc emul_decode_bytes(struct emul_ctx *ctx, const u8 *bytes, unsigned i
 /**
  * emul_exec() - Execute the decoded instruction
  * @ctx: decoded, with the guest's registers
- * Return: EMUL_OK with ctx.out; EMUL_FAULT with ctx.exc and RIP at the instruction (earlier
- * iterations of a repeated string instruction stay done); EMUL_IO if a callback of ctx.ops returned
- * it; EMUL_UNHANDLEABLE for a task switch (EMUL_OUT_TASK_SWITCH is set in ctx.out, and ctx.task
- * describes the switch), for a call gate, or if a callback returned it.
+ * Return:
+ * - EMUL_OK with ctx.out.
+ * - EMUL_FAULT with ctx.exc; RIP is at the instruction. Earlier iterations of a repeated string
+ *   instruction stay done.
+ * - EMUL_IO if an op of ctx.ops returned it.
+ * - EMUL_UNHANDLEABLE for a call gate, if an op returned it, or for a task switch: then ctx.out has
+ *   EMUL_OUT_TASK_SWITCH, and ctx.task describes the switch.
  */
 enum emul_rc emul_exec(struct emul_ctx *ctx);
 
@@ -642,23 +651,23 @@ enum emul_rc emul_step(struct emul_ctx *ctx);
  * @ev: kind of the event
  * @has_error: push @error (never in real mode)
  * @error: error code
- * @return_rip: the RIP to push: of the instruction for faults, of the next one for traps
+ * @return_rip: the RIP to push: for faults, of the faulting instruction; for traps, of the next one
  *
- * The caller sets CR2, DR6 and DR7.GD. Return: EMUL_OK; EMUL_FAULT with the exception that the
- * delivery has raised (the caller handles double and triple faults); EMUL_UNHANDLEABLE for a task
- * gate, with EMUL_OUT_TASK_SWITCH and ctx.task.
+ * The caller sets CR2, DR6 and DR7.GD, and handles double and triple faults. Return: EMUL_OK;
+ * EMUL_FAULT with the exception that the delivery has raised; EMUL_UNHANDLEABLE for a task gate,
+ * with EMUL_OUT_TASK_SWITCH and ctx.task.
  */
 enum emul_rc emul_deliver(struct emul_ctx *ctx, u8 vector, enum emul_event ev, bool has_error,
 			  u32 error, u64 return_rip);
 
 /**
  * emul_task_switch() - Switch tasks for JMP, CALL, IRET or an event
- * @ctx: uses and changes gpr, rip, rflags, mode, cpl. Before: rip is where the old task continues;
- *	after: where the new task begins
- * @task: the switch; the privilege checks of gates have been made
- * Return: EMUL_OK; EMUL_FAULT with an exception of the new task if task.switched, otherwise of the
- * old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks; and what a callback of
- * ctx.ops returned.
+ * @ctx: uses and changes gpr, rip, rflags, mode, cpl. On input, rip is the address at which the old
+ *	task will continue; on output, the address at which the new task begins
+ * @task: the switch; the caller has made the privilege checks of gates
+ * Return: EMUL_OK; EMUL_FAULT with an exception, which belongs to the new task if task.switched is
+ * true, otherwise to the old task; EMUL_UNHANDLEABLE in real and long mode, which have no tasks;
+ * any other result of an op of ctx.ops.
  */
 enum emul_rc emul_task_switch(struct emul_ctx *ctx, struct emul_task *task);
 
@@ -684,9 +693,9 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
  * struct emul_mov - a plain MOV between memory and a register or immediate
  * @write: from register or immediate to memory
  * @bytes: size of the memory access: 1, 2, 4, 8
- * @sign_extend: (reads) MOVSX, MOVSXD
+ * @sign_extend: (reads) the value is sign-extended: MOVSX, MOVSXD
  * @dst_bytes: (reads) size of the destination register: 1, 2, 4, 8
- * @from_reg: (writes) a register is written, not an immediate
+ * @from_reg: (writes) the value comes from register @reg, not from an immediate
  * @reg: the register
  * @high: the register is AH, CH, DH or BH
  * @seg: segment of the memory operand
@@ -694,7 +703,7 @@ static inline void emul_set_gpr(struct emul_ctx *ctx, unsigned int nr, u64 val)
  * @index: index register, or -1
  * @scale: shift of the index
  * @disp: displacement, including RIP if the address is RIP-relative
- * @val: (writes) the value
+ * @val: (writes) the immediate
  */
 struct emul_mov {
 	bool write;
@@ -713,12 +722,12 @@ struct emul_mov {
 };
 
 /**
- * emul_as_mov() - Is the decoded instruction a plain MOV, MOVZX, MOVSX or MOVSXD with memory?
+ * emul_as_mov() - Return true if the instruction is a plain MOV, MOVZX, MOVSX or MOVSXD with memory
  * @ctx: decoded
  * @mov: filled if the result is true
  *
- * For fast MMIO: a caller that knows the guest-physical address makes the access itself, and then
- * calls emul_finish_mov().
+ * Serves fast MMIO: a caller that knows the guest-physical address can make the access itself, and
+ * then call emul_finish_mov().
  */
 bool emul_as_mov(const struct emul_ctx *ctx, struct emul_mov *mov);
 
@@ -743,7 +752,7 @@ enum emul_rc emul_mov_linear(struct emul_ctx *ctx, const struct emul_mov *mov, u
 void emul_finish_mov(struct emul_ctx *ctx, const struct emul_mov *mov, u64 val);
 
 /**
- * emul_mov_ea() - Return the operand's offset in its segment, not cut to the address size
+ * emul_mov_ea() - Return the memory operand's offset in its segment, as 64 bits
  * @mov: from emul_as_mov()
  * @base: value of the base register, 0 if there is none
  * @index: value of the index register, 0 if there is none
@@ -753,7 +762,10 @@ static inline u64 emul_mov_ea(const struct emul_mov *mov, u64 base, u64 index)
 	return mov->disp + base + (index << mov->scale);
 }
 
-/** emul_mov_datum() - Return the value that the MOV writes; @reg: value of the register */
+/**
+ * emul_mov_datum() - Return the value that @mov writes to memory
+ * @reg: value of the register that @mov writes
+ */
 static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
 {
 	if (!mov->from_reg)
@@ -762,7 +774,11 @@ static inline u64 emul_mov_datum(const struct emul_mov *mov, u64 reg)
 	return mov->bytes == 8 ? reg : reg & (BIT_ULL(mov->bytes * 8) - 1);
 }
 
-/** emul_mov_result() - Return a register's value after @mov has loaded @val; @reg: old value */
+/**
+ * emul_mov_result() - Return the new value of the register that @mov loads
+ * @reg: old value of the register
+ * @val: value read from memory
+ */
 static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 {
 	unsigned int unused = 64 - mov->bytes * 8, shift = mov->high ? 8 : 0;
@@ -774,16 +790,20 @@ static inline u64 emul_mov_result(const struct emul_mov *mov, u64 reg, u64 val)
 	return mov->dst_bytes < 4 ? val | (reg & ~mask) : val;
 }
 
-/** emul_writes_memory() - Does the decoded instruction write to its memory operand or stack? */
+/**
+ * emul_writes_memory() - Return true if the instruction writes to its memory operand or the stack
+ */
 bool emul_writes_memory(const struct emul_ctx *ctx);
 
-/** emul_is_string() - Is the decoded instruction a (possibly repeated) string instruction? */
+/**
+ * emul_is_string() - Return true if the instruction is a string instruction, with or without REP
+ */
 bool emul_is_string(const struct emul_ctx *ctx);
 
-/** emul_is_hypercall() - Is the decoded instruction VMCALL or VMMCALL? */
+/** emul_is_hypercall() - Return true if the instruction is VMCALL or VMMCALL */
 bool emul_is_hypercall(const struct emul_ctx *ctx);
 
-/** emul_is_syscall() - Is the decoded instruction SYSCALL, whether legal in this mode or not? */
+/** emul_is_syscall() - Return true if the instruction is SYSCALL, even if illegal in this mode */
 bool emul_is_syscall(const struct emul_ctx *ctx);
 
 #endif

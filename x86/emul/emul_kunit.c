@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The emulator as built by the kernel's compiler: a few instructions of each kind. The full tests
- * and the comparison with the CPU are userspace programs (selftests/host/emul_*_test.c).
+ * Test the emulator as built by the kernel's compiler, with a few instructions of each kind. The
+ * full tests and the comparison with the CPU are userspace programs (selftests/host/emul_*_test.c).
  */
 #include <kunit/test.h>
 

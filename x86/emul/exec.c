@@ -100,8 +100,8 @@ void emul_set_mode(struct emul_ctx *ctx)
 /* --- memory ------------------------------------------------------------------------------- */
 
 /*
- * Is @la canonical (SDM "Canonical Addressing")? A canonical address fits in 48 bits, or with
- * CR4.LA57 in 57 bits. CR4 is read only if 48 bits are too few.
+ * Return true if @la is canonical (SDM "Canonical Addressing"): it is a sign-extended number of 48
+ * bits, or with CR4.LA57 of 57 bits.
  */
 bool emul_is_canonical(struct emul_ctx *ctx, u64 la)
 {
@@ -118,8 +118,9 @@ static enum emul_rc seg_fault(struct emul_ctx *ctx, unsigned int seg)
 }
 
 /*
- * Does the segment allow the access (SDM "Type Checking" and "Limit Checking")? The SDM lets CPUs
- * choose whether an access beyond 4 GiB faults; okvm wraps it to address 0.
+ * Return true if the segment allows the access (SDM "Type Checking" and "Limit Checking"). An
+ * access that goes beyond 4 GiB is allowed, and wraps to address 0. (The SDM leaves this case to
+ * the CPU.)
  */
 bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, unsigned int len,
 		     bool write)
@@ -142,8 +143,8 @@ bool emul_seg_allows(struct emul_ctx *ctx, const struct emul_seg *s, u64 ea, uns
 }
 
 /*
- * Does an access raise #AC (SDM "Alignment Check Exception (#AC)")? GDTR and far pointers of 6
- * bytes are aligned to 4.
+ * Return true if an access raises #AC (SDM "Alignment Check Exception (#AC)"). 6 bytes (GDTR or a
+ * far pointer) need an alignment of 4.
  */
 static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 {
@@ -154,7 +155,7 @@ static bool misaligned(struct emul_ctx *ctx, u64 la, unsigned int len)
 	return ctx->ops->get_cr(ctx, 0) & X86_CR0_AM;
 }
 
-/* Check a read (@write: a write) of @len bytes at @seg:@ea, and set *@la to the linear address. */
+/* Check an access of @len bytes at @seg:@ea. Set *@la to the linear address. */
 enum emul_rc emul_linear(struct emul_ctx *ctx, unsigned int seg, u64 ea, unsigned int len,
 			 bool write, u64 *la)
 {
@@ -230,7 +231,10 @@ u64 emul_read_reg(const struct emul_ctx *ctx, unsigned int reg, unsigned int byt
 	return val & emul_mask(bytes);
 }
 
-/* Stage a register. A write of 32 bits clears the upper half; 8 or 16 bits keep the other bits. */
+/*
+ * Stage a write of @bytes bytes to a register (@high: to AH, CH, DH or BH). 4 bytes clear the upper
+ * half of the register; 1 or 2 bytes do not change the other bits.
+ */
 void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned int bytes,
 		    bool high)
 {
@@ -244,8 +248,8 @@ void emul_write_reg(struct emul_ctx *ctx, unsigned int reg, u64 val, unsigned in
 }
 
 /*
- * Add @delta to register @reg. The sum has the width of @mask: a 16-bit sum keeps the register's
- * upper bits, a 32-bit sum clears them.
+ * Add @delta to the low 16, 32 or 64 bits of register @reg; these bits are set in @mask. A 16-bit
+ * sum does not change the other bits of the register. A 32-bit sum clears them.
  */
 void emul_add_reg(struct emul_ctx *ctx, unsigned int reg, u64 delta, u64 mask)
 {
@@ -294,7 +298,10 @@ enum emul_rc emul_pop(struct emul_ctx *ctx, u64 *val, unsigned int bytes)
 
 /* --- control flow ------------------------------------------------------------------------- */
 
-/* Branch near to @target, cut to @bytes. Check CS's limit or canonicality first (SDM "JMP"). */
+/*
+ * Branch to the low @bytes bytes of @target, within CS. Raise #GP if this address exceeds the limit
+ * of CS, or in 64-bit mode is not canonical (SDM "JMP").
+ */
 enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes)
 {
 	struct emul_seg cs;
@@ -385,7 +392,7 @@ static void operand_prepare(struct emul_ctx *ctx, struct emul_operand *op, unsig
 	}
 }
 
-/* Load an operand. If @acc is EMUL_DATA_RMW, also check that an operand in memory is writable. */
+/* Load an operand. With EMUL_DATA_RMW as @acc, an operand in memory must be writable, too. */
 static enum emul_rc load_operand(struct emul_ctx *ctx, struct emul_operand *op,
 				 enum emul_access acc)
 {
@@ -470,7 +477,7 @@ void emul_commit(struct emul_ctx *ctx)
 	ctx->seq++;
 }
 
-/* Return RIP after the instruction: 64 bits in 64-bit mode, otherwise 32 bits. */
+/* Return the RIP of the next instruction. Outside 64-bit mode it has 32 bits. */
 static u64 exec_next_rip(const struct emul_ctx *ctx)
 {
 	u64 next = ctx->rip + ctx->insn.len;
@@ -531,7 +538,7 @@ enum emul_rc emul_step(struct emul_ctx *ctx)
 	return rc ?: emul_exec(ctx);
 }
 
-/* --- plain MOVs, and what the MMIO path asks about instructions --------------------------- */
+/* --- plain MOVs, and properties of decoded instructions ----------------------------------- */
 
 /* Describe the address of the memory operand by its registers. */
 static void mov_locate(const struct emul_ctx *ctx, struct emul_mov *mov)

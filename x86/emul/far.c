@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT. Call gates
- * are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled, and the caller
- * executes the switch.
+ * Emulate far control flow: far JMP, CALL and RET, IRET, SYSCALL, SYSRET, SYSENTER and SYSEXIT.
+ * Call gates are not emulated (EMUL_UNHANDLEABLE). For a task switch, ctx.task is filled, and the
+ * caller executes the switch.
  *
  * All checks and memory accesses come first. Segment registers are set when nothing can fail any
  * more.
@@ -33,7 +33,7 @@ void emul_commit_cs(struct emul_ctx *ctx, struct emul_seg *cs, unsigned int cpl)
 	ctx->ops->set_seg(ctx, EMUL_CS, cs);
 }
 
-/* Is @rip a legal instruction pointer in @cs? */
+/* Raise #GP if @rip is no legal instruction pointer in @cs. */
 enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, u64 rip)
 {
 	bool ok;
@@ -46,8 +46,9 @@ enum emul_rc emul_check_target(struct emul_ctx *ctx, const struct emul_seg *cs, 
 }
 
 /*
- * Read @sel's descriptor for any far transfer. Raise #GP for a null selector, for a data segment,
- * and in long mode for a code segment with both L and D set. The caller checks gates and TSSs.
+ * Read the descriptor of @sel, the target of a far transfer. Raise #GP if @sel is null or names a
+ * data segment, and in long mode if it names a code segment with both L and D set. Do not check
+ * gates and TSSs: the caller does so.
  */
 static enum emul_rc code_desc(struct emul_ctx *ctx, u16 sel, struct emul_desc *d)
 {
@@ -82,7 +83,10 @@ static enum emul_rc code_finish(struct emul_ctx *ctx, struct emul_desc *d, u64 r
 	return rc;
 }
 
-/* Do the current CPL and @sel's RPL allow the use of a TSS or task gate with access rights @ar? */
+/*
+ * Return true if CPL and the RPL of @sel allow the use of a TSS or task gate with access rights
+ * @ar.
+ */
 static bool system_allowed(const struct emul_ctx *ctx, u16 sel, u32 ar)
 {
 	return emul_ar_dpl(ar) >= ctx->cpl && emul_ar_dpl(ar) >= (sel & 3);
@@ -257,7 +261,9 @@ static enum emul_rc return_stack(struct emul_ctx *ctx, u16 sel, const struct emu
 	return emul_check_ss(ctx, sel, rpl, VEC_GP, ss);
 }
 
-/* On a return to an outer level, load null into the data segments that @cpl may not access. */
+/*
+ * On a return to @cpl, an outer level, load null into the data segments that @cpl may not access.
+ */
 static void drop_segments(struct emul_ctx *ctx, unsigned int cpl)
 {
 	static const u8 regs[] = { EMUL_ES, EMUL_DS, EMUL_FS, EMUL_GS };

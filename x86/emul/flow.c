@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Near control flow and software interrupts. */
+/* Emulate near jumps, calls and returns, loops, and software interrupts. */
 #include "internal.h"
 
 enum emul_rc emul_op_jmp(struct emul_ctx *ctx)

@@ -42,7 +42,10 @@ enum opnd {
 	O_FAR,		/* a far pointer: offset in insn.imm, selector in insn.imm2 */
 };
 
-/* Flags of opcode rows. With F_SEL_*, row.sub is the table of rows to select from. */
+/*
+ * Flags of opcode rows. A row with F_SEL_* is no instruction: it selects a row from the table
+ * row.sub.
+ */
 #define F_MODRM		BIT(0)
 #define F_BYTE		BIT(1)	/* operand size is one byte */
 #define F_MOV		BIT(2)	/* the handler writes dst without reading it */
@@ -50,8 +53,8 @@ enum opnd {
 #define F_LOCK		BIT(4)	/* LOCK is legal if dst is memory */
 #define F_NO64		BIT(5)	/* #UD in 64-bit mode */
 #define F_ONLY64	BIT(6)	/* #UD outside of 64-bit mode */
-#define F_D64		BIT(7)	/* operand size in 64-bit mode: 64, or 16 by prefix */
-#define F_F64		BIT(8)	/* operand size in 64-bit mode: always 64 */
+#define F_D64		BIT(7)	/* in 64-bit mode operands have 64 bits, with prefix 66 16 bits */
+#define F_F64		BIT(8)	/* in 64-bit mode operands always have 64 bits */
 #define F_PRIV		BIT(9)	/* #GP(0) unless CPL = 0 */
 #define F_PROT		BIT(10)	/* #UD in real and VM86 mode */
 #define F_MEM		BIT(11)	/* #UD with a register operand */
@@ -66,7 +69,7 @@ enum opnd {
 #define F_SEL_PFX	BIT(21)	/* sub[none, 66, F3, F2] */
 #define F_SEL_RM	BIT(22)	/* sub[ModRM.rm] */
 #define F_SEL		(F_SEL_REG | F_SEL_MOD | F_SEL_PFX | F_SEL_RM)
-#define F_NO66		BIT(23)	/* operand size 4, or 8 with REX.W; prefix 66 does not change it */
+#define F_NO66		BIT(23)	/* operand size 4, with REX.W 8; prefix 66 has no effect */
 #define F_L0		BIT(24)	/* #UD with VEX.L */
 #define F_L1		BIT(25)	/* #UD without VEX.L */
 #define F_VVVV		BIT(26)	/* VEX.vvvv is an operand; without this flag it must be 1111b */
@@ -99,7 +102,10 @@ extern const struct emul_opcode emul_row_movsxd;
 const struct emul_opcode *emul_map_0f38(u8 opcode);
 const struct emul_opcode *emul_map_vex(enum emul_map map, u8 opcode);
 
-/* R() is a row with handler emul_op_<ex>, operands dst and src, and flags; .arg may follow. */
+/*
+ * R(ex, d, s, fl) is a row with handler emul_op_<ex>, operands O_<d> and O_<s>, and flags fl. An
+ * initializer of .arg may follow.
+ */
 #define R(ex, d, s, fl, ...) { .exec = emul_op_##ex, .dst = O_##d, .src = O_##s, \
 			       .flags = (fl), ##__VA_ARGS__ }
 #define S(table, fl)	{ .sub = (table), .flags = (fl) }
@@ -139,7 +145,7 @@ enum emul_rc emul_branch(struct emul_ctx *ctx, u64 target, unsigned int bytes);
 static inline enum emul_rc emul_cmpxchg(struct emul_ctx *ctx, u64 la, const void *old,
 					const void *new, unsigned int len, enum emul_access acc)
 {
-	/* Not ctx->ops->cmpxchg(...): that would expand the kernel's macro cmpxchg(). */
+	/* A call ctx->ops->cmpxchg(...) would expand the kernel's macro cmpxchg(). */
 	__auto_type op = ctx->ops->cmpxchg;
 
 	return op(ctx, la, old, new, len, acc, ctx->cpl);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Data movement: MOV and similar instructions, stack instructions, segment register moves. */
+/* Emulate MOV and similar instructions, stack instructions, and moves of segment registers. */
 #include "internal.h"
 
 enum emul_rc emul_op_mov(struct emul_ctx *ctx)
@@ -135,8 +135,8 @@ enum emul_rc emul_op_push(struct emul_ctx *ctx)
 }
 
 /*
- * POP. .arg = 1: POP r/m. Its memory address uses the incremented RSP (SDM "POP"), so compute the
- * address after popping the value.
+ * POP, and POP r/m if .arg is 1. The address of a memory operand uses the incremented RSP (SDM
+ * "POP"): compute it after popping the value.
  */
 enum emul_rc emul_op_pop(struct emul_ctx *ctx)
 {
@@ -182,8 +182,8 @@ enum emul_rc emul_op_popa(struct emul_ctx *ctx)
 }
 
 /*
- * Set *@vme to true in VM86 mode with IOPL < 3. PUSHF and POPF then use VIF as IF, but raise #GP
- * without CR4.VME or if the operand has more than 16 bits.
+ * Set *@vme to true if PUSHF and POPF use VIF in place of IF: in VM86 mode with IOPL < 3. Raise #GP
+ * there if CR4.VME is clear, or if the operand has more than 16 bits.
  */
 static enum emul_rc flags_vme(struct emul_ctx *ctx, bool *vme)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors: read them from the GDT or LDT, and make the checks for loading a segment register
- * (SDM volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
+ * Read descriptors from the GDT or LDT, and make the checks for loading a segment register (SDM
+ * volume 3, "Protection", and the pseudocode of "MOV" and "LxS").
  */
 #include "internal.h"
 
@@ -76,8 +76,8 @@ enum emul_rc emul_read_desc_high(struct emul_ctx *ctx, struct emul_desc *d, u8 v
 }
 
 /*
- * Set the accessed bit of a descriptor that another CPU keeps changing. The caller has checked an
- * earlier value of the descriptor. Set the bit in the current value, without new checks.
+ * Set the accessed bit of a descriptor that another CPU has changed since the caller checked it.
+ * Change only the byte that contains the bit, and do not check the descriptor again.
  */
 static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 {
@@ -98,9 +98,9 @@ static enum emul_rc mark_changing(struct emul_ctx *ctx, u64 la, u8 bit)
 }
 
 /*
- * Set the accessed or busy bit (@type_bit, as in EMUL_AR_TYPE) in memory and in @d. For the busy
- * bit, return EMUL_RETRY if another CPU has changed the descriptor since it was read: if two CPUs
- * load the same TSS, only one may succeed.
+ * Set @type_bit, the accessed or the busy bit, in memory and in @d. Return EMUL_RETRY if @type_bit
+ * is the busy bit, and another CPU has changed the descriptor since it was read: if two CPUs load
+ * the same TSS, only one may succeed.
  */
 enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_bit)
 {
@@ -118,8 +118,8 @@ enum emul_rc emul_mark_desc(struct emul_ctx *ctx, struct emul_desc *d, u32 type_
 }
 
 /*
- * Compute segment @nr after a load of @sel in real or VM86 mode. VM86 mode also sets a fixed limit
- * and fixed access rights; real mode keeps the old ones.
+ * Compute the value of segment @nr after a load of @sel in real or VM86 mode. In real mode the
+ * limit and the access rights do not change. In VM86 mode they get fixed values.
  */
 void emul_real_seg(struct emul_ctx *ctx, enum emul_sreg nr, u16 sel, struct emul_seg *seg)
 {
@@ -166,7 +166,7 @@ enum emul_rc emul_check_ss(struct emul_ctx *ctx, u16 sel, unsigned int cpl, u8 v
 	return rc;
 }
 
-/* Check @sel, not null, for a data segment register. @vector: exception for violations. */
+/* Check @sel, which is not null, for a data segment register. @vector: exception for violations. */
 enum emul_rc emul_check_data(struct emul_ctx *ctx, u16 sel, u8 vector, struct emul_seg *seg)
 {
 	unsigned int rpl = sel & 3;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * String instructions and port I/O. Each iteration of a repeated instruction is committed
+ * Emulate string instructions and port I/O. Each iteration of a repeated instruction is committed
  * separately. RIP changes with the last iteration. ctx.rep_limit limits the iterations of one
  * emul_exec().
  */
@@ -89,12 +89,13 @@ static void advance(struct emul_ctx *ctx, unsigned int reg, u64 delta)
 }
 
 /*
- * Function for one iteration. It handles up to @max items, stores their number in *done, and stages
- * index registers and flags. Only INS and OUTS handle more than one item.
+ * A function that executes one iteration, and stages index registers and flags. INS and OUTS may
+ * handle up to @max items in one iteration, other instructions one item. *@done is set to this
+ * number.
  */
 typedef enum emul_rc (*string_fn)(struct emul_ctx *ctx, u64 max, u64 *done);
 
-/* Does ZF end a repeated CMPS or SCAS? REPE (F3) ends if ZF is clear, REPNE (F2) if ZF is set. */
+/* Return true if ZF ends a repeated CMPS or SCAS: ZF is clear for REPE (F3), set for REPNE (F2). */
 static bool string_ends(const struct emul_ctx *ctx, bool compares)
 {
 	bool zf = ctx->flags & X86_EFLAGS_ZF;
@@ -114,9 +115,9 @@ static enum emul_rc string_once(struct emul_ctx *ctx, string_fn fn)
 }
 
 /*
- * Commit a repeated instruction whose counter is 0. With 32-bit addresses in 64-bit mode, Intel
- * CPUs nevertheless clear the upper half of RCX, and for MOVS and STOS also the upper halves of the
- * index registers.
+ * Commit a repeated instruction whose counter is 0. Intel CPUs change registers even then, if the
+ * address size is 32 bits in 64-bit mode: they clear the upper half of RCX, and for MOVS and STOS
+ * also the upper halves of the index registers.
  */
 static void string_none(struct emul_ctx *ctx)
 {
@@ -148,13 +149,16 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 	while (left && budget--) {
 		rc = fn(ctx, ctx->rflags & X86_EFLAGS_TF ? 1 : left, &done);
 		/*
-		 * A VM exit for INS or OUTS saves RF as 0 (SDM "Saving RIP, RSP, RFLAGS, and SSP").
-		 * Batches after the first have no VM exit that saves RF: clear RF here, before the
-		 * exit to userspace.
+		 * At an exit to userspace for INS or OUTS the guest's RF is 0. Before the first
+		 * batch, the VM exit has cleared it (SDM "Saving RIP, RSP, RFLAGS, and SSP"). Later
+		 * batches have no VM exit: clear RF here.
 		 */
 		if (rc == EMUL_IO && later_batch && (ctx->insn.opcode & 0xfc) == 0x6c)
 			ctx->rflags &= ~(u64)X86_EFLAGS_RF;
-		/* An op has failed in this iteration: set RFLAGS as they are between iterations. */
+		/*
+		 * If an op fails after the first batch, the guest gets the RFLAGS from between two
+		 * batches.
+		 */
 		if (rc == EMUL_UNHANDLEABLE && later_batch)
 			ctx->rflags = flags;
 		if (rc != EMUL_OK)
@@ -164,13 +168,14 @@ static enum emul_rc string_run(struct emul_ctx *ctx, string_fn fn, bool compares
 		last = !left || string_ends(ctx, compares);
 		ctx->next_rip = last ? after : ctx->rip;
 		/*
-		 * Between iterations RF is 1: an interrupt or fault pushes RF as 1 there (SDM
+		 * RF is 1 between iterations, so that an interrupt or fault pushes RF as 1 (SDM
 		 * "Instruction-Breakpoint Exception Condition"). After the last iteration RF is 0.
 		 *
-		 * Commit the status flags of CMPS or SCAS only in the last iteration: a fault in a
-		 * later iteration pushes the flags from before the instruction (SDM
-		 * "REP/REPE/REPZ/REPNE/REPNZ"). But if emul_exec() ends between iterations, the
-		 * guest gets the flags of the last comparison: an interrupt or trap pushes those.
+		 * If an iteration of CMPS or SCAS faults, the fault pushes the status flags from
+		 * before the instruction (SDM "REP/REPE/REPZ/REPNE/REPNZ"). So only the last
+		 * iteration commits new status flags. An interrupt or trap between iterations
+		 * pushes the flags of the latest comparison: the guest gets these below, if this
+		 * function ends between iterations.
 		 */
 		ctx->flags &= ~(u64)X86_EFLAGS_RF;
 		flags = ctx->flags | X86_EFLAGS_RF;
@@ -302,9 +307,9 @@ enum emul_rc emul_op_lods(struct emul_ctx *ctx)
 /* --- port strings ------------------------------------------------------------------------- */
 
 /*
- * Return how many of @max items of @bytes bytes make one batch, at least 1. The items of a batch
- * have ascending addresses in one page, do not wrap at the address size, and fit into the buffer.
- * The caller checks the segment limit.
+ * Return how many items, 1 to @max, can be accessed at once as a batch. @bytes: size of an item.
+ * The items of a batch have ascending addresses in one page, do not wrap at the address size, and
+ * fit into the buffer. The caller checks the segment limit.
  */
 static u64 batch(struct emul_ctx *ctx, u64 ea, u64 la, unsigned int bytes, u64 max)
 {
@@ -397,10 +402,8 @@ static enum emul_rc outs_items(struct emul_ctx *ctx, u64 max, u64 *done)
 }
 
 /*
- * Execute INS or OUTS. If the counter of a repeated INS or OUTS is 0, check the I/O permission
- * here. Otherwise each iteration checks it, in ins_items() or outs_items(). The reason: the check
- * reads the I/O permission bit map, and an iteration that is executed again after an exit to
- * userspace must make the same reads in the same order.
+ * Execute INS or OUTS. Each iteration checks the I/O permission, in ins_items() or outs_items(). If
+ * the counter of a repeated instruction is 0, there is no iteration: check the I/O permission here.
  */
 static enum emul_rc port_string(struct emul_ctx *ctx, string_fn fn)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* System instructions: descriptor tables, control and debug registers, MSRs, and others. */
+/*
+ * Emulate system instructions, which access descriptor tables, control registers, MSRs and so on.
+ */
 #include <asm/msr-index.h>
 
 #include "internal.h"
@@ -11,7 +13,7 @@ static enum emul_rc sys_call(struct emul_ctx *ctx, enum emul_sysop op, u64 arg, 
 	return ctx->ops->system(ctx, op, arg, arg2, &none);
 }
 
-/* SDM "User-Mode Instruction Prevention": #GP for SGDT, SIDT, SLDT, SMSW, STR outside CPL 0. */
+/* Raise #GP for SGDT, SIDT, SLDT, SMSW and STR outside CPL 0 if CR4.UMIP is set. */
 static enum emul_rc check_umip(struct emul_ctx *ctx)
 {
 	if (ctx->cpl && ctx->ops->get_cr(ctx, 4) & X86_CR4_UMIP)
@@ -152,19 +154,21 @@ enum emul_rc emul_op_lmsw(struct emul_ctx *ctx)
 	return ctx->ops->set_cr(ctx, 0, cr0);
 }
 
-/* CLTS, INVD, WBINVD, PAUSE. The row's .arg is the operation. */
+/* CLTS, INVD, WBINVD, PAUSE. The row's .arg is an enum emul_sysop. */
 enum emul_rc emul_op_sys(struct emul_ctx *ctx)
 {
 	return sys_call(ctx, ctx->insn.row->arg, 0, 0);
 }
 
-/* Return the operand size of MOV CR, MOV DR, RDPID and INVPCID, which depends on the mode alone. */
+/* Return the operand size of MOV CR, MOV DR, RDPID and INVPCID: prefixes do not change it. */
 static unsigned int natural_bytes(const struct emul_ctx *ctx)
 {
 	return ctx->mode == EMUL_LONG64 ? 8 : 4;
 }
 
-/* Raise #UD, at any CPL, for the number of a control register that does not exist. */
+/*
+ * Raise #UD (at any CPL) if the control register does not exist. Otherwise raise #GP outside CPL 0.
+ */
 static enum emul_rc cr_check(struct emul_ctx *ctx)
 {
 	unsigned int nr = ctx->insn.reg;
@@ -217,8 +221,8 @@ static enum emul_rc general_detect(struct emul_ctx *ctx)
 }
 
 /*
- * DR4 and DR5 are aliases of DR6 and DR7: replace their numbers. With CR4.DE set, raise #UD for DR4
- * and DR5 (SDM "Debug Registers").
+ * Get the number of a debug register. DR4 and DR5 are aliases of DR6 and DR7, but raise #UD if
+ * CR4.DE is set (SDM "Debug Registers").
  */
 static enum emul_rc dr_number(struct emul_ctx *ctx, unsigned int *nr)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The emulated opcodes with a VEX prefix (SDM volume 2, "Intel AVX Instruction Format" and appendix
- * A): data moves, VZEROUPPER, VZEROALL, and the load and store of MXCSR. Most have the handlers of
- * the forms without VEX. The handlers vbroadcast, vmaskmov and vzero are for instructions that
+ * A): data moves, VZEROUPPER, VZEROALL, and the load and store of MXCSR. Most opcodes have the same
+ * handlers as without VEX. The handlers vbroadcast, vmaskmov and vzero are for instructions that
  * exist only with VEX. Few opcodes of the maps are emulated, so this file has a list, not tables.
  */
 #include <linux/kernel.h>
@@ -82,7 +82,10 @@ static const struct emul_opcode vex_59_38[4] = VX_BCAST(8, 0);
 static const struct emul_opcode vex_78_38[4] = VX_BCAST(1, 0);
 static const struct emul_opcode vex_79_38[4] = VX_BCAST(2, 0);
 
-/* VMASKMOVPx, VPMASKMOVx. .arg: bytes of an element (0: VEX.W selects), plus 2 for a store */
+/*
+ * VMASKMOVPx, VPMASKMOVx. .arg: size of an element in bytes (0: VEX.W selects 4 or 8), plus 2 for a
+ * store
+ */
 #define VX_MASKED(a)	{ [1] = R(vmaskmov, NONE, NONE, M | F_MEM | F_VVVV | \
 				  ((a) & 2 ? F_WRITES : 0), .arg = (a)) }
 static const struct emul_opcode vex_2c_38[4] = VX_MASKED(4);

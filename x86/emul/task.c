@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware task switches (SDM volume 3, "Task Management", "Task Switching").
+ * Emulate hardware task switches (SDM volume 3, "Task Management", "Task Switching").
  *
- * First comes all that can fail in the old task: read and check the new TSS and its descriptor, and
- * probe all writes. Then comes the switch itself, which cannot fail and also loads the segment
- * selectors. Last come the segment descriptors: a fault there is an exception of the new task.
+ * A task switch has three parts. First: read and check the new TSS and its descriptor, and check
+ * that all writes will succeed. A fault here is an exception of the old task. Second: the switch
+ * itself, which also loads the segment selectors and cannot fail. Third: load the segment
+ * descriptors. A fault here is an exception of the new task.
  *
  * Upstream writes the old TSS in the format of the new TSS. okvm uses each TSS's own format.
  */
@@ -87,7 +88,7 @@ static bool task_returns(const struct task_state *ts)
 	return ts->task->source == EMUL_TASK_IRET;
 }
 
-/* Does the new task nest (CALL, event)? Then the new TSS gets a link to the old TSS. */
+/* Return true if the new task is nested in the old one: its TSS gets a link to the old TSS. */
 static bool task_nests(const struct task_state *ts)
 {
 	return ts->task->source == EMUL_TASK_CALL || ts->task->source == EMUL_TASK_GATE;
@@ -192,8 +193,8 @@ static enum emul_rc probe_writes(struct emul_ctx *ctx, const struct task_state *
 }
 
 /*
- * Wait for the guest memory that the load of CR3 will read. This is before the first write of the
- * switch, because the wait could not be given up after that write.
+ * Wait for the guest memory that the load of CR3 will read. The wait can be given up, because the
+ * switch has not written anything yet.
  */
 static enum emul_rc wait_cr3(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -238,9 +239,9 @@ static enum emul_rc set_busy(struct emul_ctx *ctx, const struct emul_desc *d, bo
 }
 
 /*
- * If tasks nest, write the old TSS's selector into the new TSS's link field, otherwise clear the
- * old TSS's busy bit. Then set the new TSS's busy bit, except for IRET. (SDM "Effect of a Task
- * Switch on Busy Flag, NT Flag, ...")
+ * If the new task is nested, write the selector of the old TSS into the link field of the new TSS.
+ * Otherwise clear the busy bit of the old TSS. Then set the busy bit of the new TSS (for IRET it is
+ * set already). (SDM "Effect of a Task Switch on Busy Flag, NT Flag, ...")
  */
 static enum emul_rc link_tasks(struct emul_ctx *ctx, struct task_state *ts)
 {
@@ -271,9 +272,8 @@ static void load_regs(struct emul_ctx *ctx, const struct task_state *ts)
 }
 
 /*
- * Load the selectors of all segment registers, before the first descriptor is read. From here on
- * exceptions belong to the new task. Until the descriptors are read, CS is flat and the other
- * segments are unusable, so that such an exception can be delivered.
+ * Load the selectors of all segment registers. Their descriptors are loaded later, and may fault.
+ * So that such a fault can be delivered, CS is flat and the other segments are unusable until then.
  */
 static void load_selectors(struct emul_ctx *ctx, const struct task_state *ts)
 {
@@ -434,7 +434,10 @@ static enum emul_rc push_error(struct emul_ctx *ctx, const struct task_state *ts
 	return rc;
 }
 
-/* Describe a task switch in ctx->task, for the caller. Staged registers are not committed. */
+/*
+ * Ask the emulator's caller to switch tasks: describe the switch in ctx->task. Staged registers are
+ * not committed.
+ */
 enum emul_rc emul_ask_task(struct emul_ctx *ctx, u16 sel, u8 source)
 {
 	ctx->task = (struct emul_task){ .sel = sel, .source = source };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Vector moves, which guests use on device memory: MMX, SSE and AVX (VEX). One handler executes
- * both the form with VEX and the form without VEX. With VEX the other bits of the destination
- * register become zero. Without VEX the bits above 127 do not change.
+ * Emulate the vector moves that guests use on device memory: MMX, SSE and AVX (VEX). One handler
+ * executes both the form with VEX and the form without VEX. With VEX, the bits of the destination
+ * register above the result become zero. Without VEX, the bits above 127 do not change.
  */
 #include "internal.h"
 
@@ -55,7 +55,7 @@ static enum emul_rc check_vec(struct emul_ctx *ctx, enum emul_vec file)
 
 /* --- registers and memory ----------------------------------------------------------------- */
 
-/* Value of a vector register of 8, 16 or 32 bytes; the bytes above are zero. */
+/* Value of a vector register of 8, 16 or 32 bytes; unused bytes are zero. */
 struct vec {
 	u8 b[32];
 };
@@ -144,7 +144,10 @@ static enum emul_rc vec_mmx(struct emul_ctx *ctx, bool store)
 		rc = vec_load(ctx, buf, 8, false);
 		return rc ?: ctx->ops->set_vec(ctx, EMUL_MM, reg, buf);
 	}
-	/* get_vec(EMUL_MM) changes the x87 tags. A store that faults must not: probe first. */
+	/*
+	 * get_vec(EMUL_MM) changes the x87 tag word. A store that faults must leave the tag word as
+	 * it is, so check first that the page is writable.
+	 */
 	rc = vec_linear(ctx, 8, true, false, &la);
 	if (rc == EMUL_OK)
 		rc = ctx->ops->probe_write(ctx, la, 8, EMUL_DATA, ctx->cpl);
@@ -224,7 +227,10 @@ enum emul_rc emul_op_vmov_half(struct emul_ctx *ctx)
 	return rc ?: vec_set(ctx, ctx->insn.reg, &v);
 }
 
-/* MOVSS and MOVSD of registers. Other bytes do not change; with VEX they come from VEX.vvvv. */
+/*
+ * MOVSS and MOVSD between registers. The other bytes of the destination do not change; with VEX
+ * they come from register VEX.vvvv.
+ */
 static enum emul_rc low_between(struct emul_ctx *ctx, unsigned int size, bool store)
 {
 	unsigned int to = store ? ctx->insn.rm : ctx->insn.reg;
@@ -362,7 +368,10 @@ enum emul_rc emul_op_vmovmsk(struct emul_ctx *ctx)
 
 /* --- by a mask ---------------------------------------------------------------------------- */
 
-/* Write (if @probe, only probe) the bytes of @v whose mask byte has its top bit set. */
+/*
+ * Write the bytes of @v whose byte in @mask has its top bit set. If @probe, only check that they
+ * can be written.
+ */
 static enum emul_rc write_masked(struct emul_ctx *ctx, const struct vec *v, const struct vec *mask,
 				 unsigned int len, bool probe)
 {
@@ -422,8 +431,8 @@ static enum emul_rc masked_element(struct emul_ctx *ctx, struct vec *v, unsigned
 }
 
 /*
- * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: bytes of an element, 4 or 8 (0: VEX.W
- * selects), plus 2 for a store.
+ * VMASKMOVPS, VMASKMOVPD, VPMASKMOVD, VPMASKMOVQ. .arg: size of an element in bytes, 4 or 8 (0:
+ * VEX.W selects), plus 2 for a store.
  */
 enum emul_rc emul_op_vmaskmov(struct emul_ctx *ctx)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * x87: moves, control instructions, environment, FXSAVE and FXRSTOR.
+ * Emulate x87 moves and control instructions, loads and stores of the environment, FXSAVE and
+ * FXRSTOR.
  *
  * emul_ops.x87 converts operands and changes the register stack, but only in a copy of the guest's
  * state. This file accesses memory, and loads the copy into the guest when nothing can fail any
@@ -17,7 +18,7 @@ static_assert(offsetof(struct emul_fx, xmm) == 160);
 #define SW_BUSY		0x8000u
 /* IE, DE, ZE, OE, UE, PE; the same bits of the control word mask these exceptions */
 #define SW_EXCEPTIONS	0x003fu
-/* PE: an unmasked PE does not prevent a store; every other unmasked exception does */
+/* PE: even if PE is unmasked, a store is made; other unmasked exceptions prevent it */
 #define SW_PRECISION	0x0020u
 #define FPU_CW_INIT	0x037fu
 
@@ -35,9 +36,9 @@ static unsigned int x87_unmasked(const struct emul_fx *fx)
 }
 
 /*
- * Read the x87 state into ctx->fx. Raise #MF if an unmasked exception is pending, or if ES is set
- * without one. In the second case some CPUs keep ES when emul_ops.x87 loads the state, and then the
- * x87 instruction in emul_ops.x87 would raise #MF in the kernel.
+ * Read the x87 state into ctx->fx. Raise #MF if an unmasked exception is pending. Raise #MF also if
+ * only ES is set: with this state in the CPU's registers, an x87 instruction in emul_ops.x87 could
+ * raise #MF in the kernel.
  */
 static enum emul_rc x87_begin(struct emul_ctx *ctx)
 {
@@ -52,8 +53,8 @@ static enum emul_rc x87_begin(struct emul_ctx *ctx)
 }
 
 /*
- * Call emul_ops.x87. In it the CPU records the addresses and opcode of a host instruction: replace
- * them by those of the guest's instruction.
+ * Call emul_ops.x87, which executes the instruction on the CPU. The CPU records the addresses and
+ * opcode of the kernel's instruction in @fx: replace them by those of the guest's instruction.
  */
 static enum emul_rc x87_run_as(struct emul_ctx *ctx, u8 opcode, u8 modrm, void *data)
 {
@@ -121,8 +122,8 @@ enum emul_rc emul_op_x87_reg(struct emul_ctx *ctx)
 }
 
 /*
- * FCMOVcc: opcode DA has the conditions B, E, BE and U, opcode DB has their opposites. emul_ops.x87
- * executes each FCMOVcc as FCMOVB, with CF set if the condition is met.
+ * FCMOVcc with the conditions B, E, BE and U (opcode DA), and their opposites (opcode DB). Evaluate
+ * the condition here. Then let emul_ops.x87 execute FCMOVB, with the result in CF.
  */
 enum emul_rc emul_op_fcmov(struct emul_ctx *ctx)
 {
@@ -234,7 +235,7 @@ static void x87_set_top(struct emul_fx *fx, unsigned int top)
 	fx->swd = (fx->swd & ~SW_TOP) | top << 11;
 }
 
-/* Does the x87 environment have linear pointers instead of selectors? In real and VM86 mode. */
+/* Return true in real and VM86 mode: the x87 environment then has linear pointers, no selectors. */
 static bool env_packed(const struct emul_ctx *ctx)
 {
 	return !emul_protected(ctx);
@@ -304,7 +305,10 @@ static enum emul_rc x87_copy(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return rc;
 }
 
-/* Compute the linear address of @len bytes, and probe them: x87_copy() writes them in pieces. */
+/*
+ * Compute the linear address of @len bytes, and check that all of them can be written: x87_copy()
+ * writes them in pieces, and must not fail after the first piece.
+ */
 static enum emul_rc x87_locate(struct emul_ctx *ctx, unsigned int len, u64 *la)
 {
 	enum emul_rc rc = emul_linear(ctx, ctx->src.seg, ctx->src.ea, len, true, la);

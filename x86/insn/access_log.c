@@ -111,7 +111,8 @@ static gpa_t log_page(const struct okvm_emulation *e, u64 la, u32 acc)
 
 /*
  * Use an earlier translation of this instruction again, as a TLB does. INS and XCHG depend on this:
- * they check that a page is writable, then read a device, and then must be able to write the page.
+ * they check that a page is writable, then read a device, and then write the page. This write must
+ * not fault.
  */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry)
 {
@@ -192,7 +193,10 @@ static enum emul_rc log_post(struct okvm_emulation *e, gpa_t gpa, const void *da
 
 static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned int len)
 {
-	/* Queued writes go to userspace first, so that devices see accesses in program order. */
+	/*
+	 * Userspace must do the queued writes before this read: devices see accesses in program
+	 * order.
+	 */
 	if (!log_has_posts(e)) {
 		okvm_mmio_ask(e->vcpu, gpa, NULL, len, false);
 		e->wait_len = len;
@@ -200,7 +204,7 @@ static enum emul_rc log_ask_read(struct okvm_emulation *e, gpa_t gpa, unsigned i
 	return EMUL_IO;
 }
 
-/* Access a device: item by item for a batch, otherwise at most 8 bytes at a time. */
+/* Access a device: a batch item by item, any other access in pieces of at most 8 bytes. */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write)
 {
@@ -237,7 +241,7 @@ bool okvm_log_ask_post(struct okvm_emulation *e)
 
 /* ---- ports ---- */
 
-/* Access @count items at @port of an in-kernel device. Return: number of items done */
+/* Access @count items at @port, if an in-kernel device is there. Return: number of items done */
 static u32 log_port_bus(struct okvm_vcpu *vcpu, u16 port, unsigned int size, u32 count,
 			void *data, bool in)
 {
@@ -314,8 +318,8 @@ void okvm_log_answer(struct okvm_emulation *e)
 	if (!e->wait_len)
 		return;
 	/*
-	 * The answer of userspace belongs to the newest entry: the emulator stopped at this read,
-	 * and has logged nothing since.
+	 * Userspace has done the read of the newest entry: the emulator stopped at this read, and
+	 * has logged nothing since.
 	 */
 	entry = &e->log[e->logged - 1];
 	memcpy(okvm_log_data(e, entry) + entry->done, entry->kind == EMUL_IO_PORT_IN ?

@@ -10,14 +10,15 @@
 void okvm_log_reset(struct okvm_emulation *e);
 /**
  * okvm_log_access() - Find or create the log entry of the instruction's next access
- * Return: the existing entry if an earlier execution of the instruction has made or begun this
- * access, otherwise a new entry. NULL if the log is full, but no instruction needs so many entries
+ * Return: the existing entry if the instruction is executed again and has made or begun this access
+ * before; otherwise a new entry. (NULL if the log is full; but it is large enough for any
+ * instruction.)
  */
 struct emul_log_entry *okvm_log_access(struct okvm_emulation *e, enum emul_io kind, u64 addr,
 				       u32 len);
 /**
- * okvm_log_translation() - Copy @entry's gpa[] from earlier entries for the same pages
- * Return: false if there are none
+ * okvm_log_translation() - Fill @entry's gpa[] from earlier entries for the same pages
+ * Return: false if there are no such entries
  */
 bool okvm_log_translation(struct okvm_emulation *e, struct emul_log_entry *entry);
 
@@ -27,12 +28,13 @@ static inline void *okvm_log_data(struct okvm_emulation *e, const struct emul_lo
 }
 
 /**
- * okvm_log_device() - Access a device for bytes @entry->done to @end - 1 of an access
+ * okvm_log_device() - Make a part of an access, from byte @entry->done to byte @end - 1, at a
+ * device
  * @gpa: guest-physical address of byte @entry->done
- * @data: buffer for all bytes of the access
- * @end: number of bytes of the access, from its first byte, up to the end of the page
- * Return: EMUL_OK if all is done. (A write for userspace is done when it is in the queue.) EMUL_IO
- *	if userspace must do a read, or must do the queued writes because the queue is full.
+ * @data: buffer for the whole access
+ * @end: number of the byte after this part; the part ends at the end of the access or of the page
+ * Return: EMUL_OK if all bytes have been read, written or queued for userspace; EMUL_IO if
+ *	userspace must do a read, or must do the queued writes because the queue is full.
  */
 enum emul_rc okvm_log_device(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 			     void *data, unsigned int end, bool write);
@@ -44,8 +46,8 @@ void okvm_log_answer(struct okvm_emulation *e);
 bool okvm_log_ask_post(struct okvm_emulation *e);
 
 /**
- * okvm_mmio_try() - Access 1..8 bytes of the local APIC or another in-kernel device; do not trace
- * Return: 0 if a device on the bus has done the access, 1 if the local APIC has, or -EOPNOTSUPP
+ * okvm_mmio_try() - Access 1..8 bytes of the local APIC or of another in-kernel device, untraced
+ * Return: 1 if the local APIC is at @gpa, 0 if another in-kernel device is, otherwise -EOPNOTSUPP
  */
 static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void *data,
 					 unsigned int len, bool write)
@@ -57,7 +59,7 @@ static __always_inline int okvm_mmio_try(struct okvm_vcpu *vcpu, gpa_t gpa, void
 }
 
 /**
- * okvm_mmio_bus() - Access 1..8 bytes of an in-kernel device; tries the local APIC first
+ * okvm_mmio_bus() - Access 1..8 bytes of the local APIC or of another in-kernel device
  * Return: 0, or -EOPNOTSUPP if no in-kernel device is at @gpa
  */
 int okvm_mmio_bus(struct okvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len, bool write);

@@ -38,12 +38,14 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	rc = deliver_injected(e, len);
-	/* The delivery was given up. The event is still injected, so KVM_RUN delivers it again. */
+	/* The delivery was given up. The event is still marked as injected: KVM_RUN tries again. */
 	if (okvm_emul_raced(e)) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return OKVM_RESUME;
 	}
-	/* A delivery cannot wait for a device in userspace. Fail, and keep the event injected. */
+	/*
+	 * A delivery cannot access a device in userspace. Fail; the event stays marked as injected.
+	 */
 	if (rc == EMUL_IO) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
 		return okvm_emul_impossible(e);
@@ -56,7 +58,10 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu)
 	ev->nmi_injected = false;
 	ev->irq.injected = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* After a fault keep exc.injected: fault and injected exception can become a #DF. */
+	/*
+	 * If the delivery of an exception faulted, both together may become a #DF: keep the
+	 * exception.
+	 */
 	if (rc != EMUL_FAULT)
 		ev->exc.injected = false;
 	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */

@@ -15,11 +15,13 @@
 #include "x86/insn/insn.h"
 
 /*
- * Size of the log: it holds all memory and port accesses of one instruction or iteration. The
- * longest instructions: ENTER with 31 levels pushes 33 values and reads 31. A task switch accesses
- * each TSS up to 26 times, reads nine descriptors of up to two words, and pushes an error code. It
- * sets the accessed or busy bit of each descriptor by up to six accesses, because an attempt fails
- * if another CPU changes the descriptor. FXSAVE makes 14 accesses.
+ * Number of entries of the log: enough for all memory and port accesses of one instruction or
+ * iteration. These need the most:
+ * - ENTER with 31 levels pushes 33 values and reads 31.
+ * - A task switch accesses each TSS up to 26 times, reads nine descriptors of up to two words, and
+ *   pushes an error code. It sets the accessed or busy bit of each descriptor by up to six
+ *   accesses.
+ * - FXSAVE makes 14 accesses.
  */
 #define EMUL_LOG_ENTRIES	160
 static_assert(EMUL_LOG_ENTRIES >= 33 + 31 && EMUL_LOG_ENTRIES >= 1 + 416 / 32 &&
@@ -42,7 +44,7 @@ static_assert(EMUL_LOG_BYTES >= EMUL_IO_BATCH + 8 && EMUL_LOG_BYTES >= 2 * 512);
 /**
  * enum emul_io - kinds of entries of the access log (log[] in struct okvm_emulation)
  *
- * EMUL_IO_PROBE: the emulator has tested whether a write would be allowed, and has written nothing.
+ * EMUL_IO_PROBE: the emulator has only checked that a write would succeed (emul_ops.probe_write).
  */
 enum emul_io {
 	EMUL_IO_READ,
@@ -56,19 +58,20 @@ enum emul_io {
 /**
  * struct emul_log_entry - an access that the current instruction has made or begun
  * @addr: linear address or port
- * @gpa: guest-physical addresses of the first byte and of the second page; valid if @translated
+ * @gpa: guest-physical address of the first byte, and of the second page if the access reaches one;
+ *	valid if @translated is set
  * @acc: OKVM_ACC_* bits of the translation
  * @len: length in bytes; for a port access, of all items together
- * @done: number of bytes already accessed, from the first
+ * @done: number of bytes already accessed
  * @data: for reads and IN: offset of the data in okvm_emulation.log_data
- * @unit: for a batch: bytes of one item, which is one access to a device; 0: no batch
+ * @unit: for a batch: size of an item in bytes; otherwise 0
  * @kind: enum emul_io
- * @translated: @gpa has been read from the guest's page tables
- * @begun: a write has failed, and may have written bytes that @done does not count
- * @device: some of the @done bytes belong to a device, not to memory
- * @judged: for a batch: @refused has been decided
- * @refused: for a batch: its items are accessed one by one, with further entries; for an exchange:
- *	memory did not hold the expected value
+ * @translated: @gpa has been set from the guest's page tables
+ * @begun: a write was tried, and may have written bytes that @done does not count
+ * @device: at least one byte has been accessed at a device
+ * @judged: for a batch: @refused is valid
+ * @refused: for a batch: no access was made, and each item has its own entry instead; for an
+ *	exchange: memory did not hold the expected value
  */
 struct emul_log_entry {
 	u64 addr;
@@ -94,15 +97,14 @@ struct emul_post {
 };
 
 /**
- * struct emul_cached_mov - a MOV in 64-bit mode that was decoded earlier, see plain_mov.c
+ * struct emul_cached_mov - a MOV of 64-bit mode that plain_mov.c remembers
  * @len: length of the instruction in bytes; 0: the entry is empty
  * @cpl, @rip: CPL and RIP at which the instruction was decoded
- * @cr: 1 + the number of the control register that the MOV reads or writes; then only @mov.reg and
- *	@mov.write are valid in @mov. 0: another MOV
+ * @cr: for MOV to or from CR: 1 + the number of the control register (of @mov, only reg and write
+ *	are valid then); 0 for another MOV
  * @bytes: the instruction's bytes, padded with zeros
- * @mask: the bits of @bytes that belong to the instruction are 1
- * @note: the page walk that translated @rip; the entry is used only if the page tables still lead
- *	to the same bytes
+ * @mask: bit mask of @bytes: 1 for the bits that belong to the instruction
+ * @note: record of the page walk that translated @rip
  * @mov: the decoded MOV
  */
 struct emul_cached_mov {
@@ -126,37 +128,42 @@ struct emul_cached_mov {
  * @gpa: guest-physical address that the VM exit reported, or OKVM_INVALID_GPA
  * @log: accesses of the current instruction or iteration, in order
  * @logged: number of entries of @log
- * @replayed: number of entries of @log that the current execution of the instruction has reached
+ * @replayed: number of entries of @log that belong to accesses up to the current one; less than
+ *	@logged if the instruction is executed again
  * @log_used: bytes of @log_data in use
- * @log_seq: value of ctx.seq to which the log belongs
- * @tlb_from: index of the first entry of @log that was made after the last write of a CR
- * @wait_len: number of bytes that userspace reads for the newest entry of @log; 0: no read
+ * @log_seq: value of ctx.seq when the log was made
+ * @tlb_from: index in @log of the first entry after the last write of a CR: translations in older
+ *	entries may be out of date
+ * @wait_len: number of bytes that userspace has been asked to read for the newest entry of @log
  * @posts: queue of writes to devices in userspace
  * @nr_posts: number of queued writes
  * @posted: number of writes of the queue that userspace has already got
- * @port_out: kvm_run asks userspace for the OUT or OUTS of the instruction
- * @finished: the instruction is done, except for writes to userspace
- * @direct: userspace does the read for the plain MOV in @mov
+ * @port_out: kvm_run contains an OUT or OUTS that userspace has to do
+ * @finished: the instruction is done, but userspace may still have to do its writes
+ * @direct: userspace has been asked to do the read of the plain MOV in @mov
  * @asked_msr: okvm_msr_ask_user() has filled kvm_run
- * @unknown: the emulator does not know this OKVM_EMUL_NATIVE instruction: hardware executes it
+ * @unknown: with OKVM_EMUL_NATIVE: the emulator does not know the instruction, so hardware executes
+ *	it
  * @mov: the plain MOV
  * @retry_rip: RIP of the last failed instruction that emul_retry() has left to the CPU
  * @retry_exits: the vCPU's count of VM exits when @retry_rip was set
  * @retries: how many times in a row emul_retry() has left the instruction at @retry_rip to the CPU
- * @repeatable: KVM_RUN can begin this emulation again if it is given up without any effect
+ * @repeatable: this emulation may be given up as long as it has no effect; KVM_RUN then begins it
+ *	again
  * @once: this emulation (a task switch) must not be given up after its first effect, because a
  *	later KVM_RUN could not continue it
- * @forced: the instruction has the forced-emulation prefix, which is at @forced_rip
- * @forced_rf: RFLAGS.RF at the prefix
+ * @forced: the instruction has the forced-emulation prefix
+ * @forced_rip: address of this prefix
+ * @forced_rf: RFLAGS.RF before the emulation of the instruction
  * @raced: the emulation was given up: the guest's page tables kept changing, or KVM_RUN has to end
  *	while the host still waits for a page; see okvm_emul_raced()
- * @altered: the instruction has loaded a segment or control register
+ * @altered: the instruction has had an effect that is not in the log, such as a load of a CR
  * @holds_signals: pending signals are blocked until the page walk or wait for a page has ended
- * @blocked: if @holds_signals is set: the mask of signals that the thread itself has blocked
- * @note: translation of the instruction's address, if known
+ * @blocked: if @holds_signals is set: the thread's signal mask, to be restored later
+ * @note: record of the page walk for the instruction's address
  * @mov_cache: the MOVs that were decoded last
  * @mov_cache_next: the entry of @mov_cache to be replaced next
- * @read_for: the entry of @mov_cache for whose MOV userspace reads from a device
+ * @read_for: the entry of @mov_cache whose MOV waits for a read by userspace
  * @io_buf: items of a string port instruction
  * @log_data: data that logged reads have returned
  * @fx_live: keeps the CPU's x87 and SSE registers while the CPU executes an x87 instruction on a
@@ -207,26 +214,30 @@ struct okvm_emulation {
 
 extern const struct emul_ops okvm_emul_ops;
 
-/** okvm_emul_is_mmio() - Is the emulation for an access for which okvm can map no page? */
+/**
+ * okvm_emul_is_mmio() - Return true if the reason is a VM exit for an access to memory
+ * (OKVM_EMUL_MMIO*)
+ */
 static inline bool okvm_emul_is_mmio(const struct okvm_emulation *e)
 {
 	return e->why == OKVM_EMUL_MMIO || e->why == OKVM_EMUL_MMIO_READ;
 }
 
 /**
- * okvm_emul_ends_run() - Must KVM_RUN end even in the middle of an instruction?
+ * okvm_emul_ends_run() - Return true if KVM_RUN must end even in the middle of an instruction
  *
- * Yes after OKVM_VCPU_KICK and after a fatal signal. Other signals wait for the instruction's end:
- * when KVM_RUN returns EINTR, a VMM that knows only KVM may save the vCPU's state, and then the
- * vCPU must be between two instructions. A VMM that uses OKVM_VCPU_KICK can test OKVM_RUN_AMID in
- * kvm_run->flags.
+ * This is so after OKVM_VCPU_KICK or a fatal signal. Other signals wait for the end of the
+ * instruction, because a VMM may save the vCPU's state when KVM_RUN returns EINTR: the vCPU must
+ * then be between two instructions. (A VMM that uses OKVM_VCPU_KICK tests OKVM_RUN_AMID before.)
  */
 static inline bool okvm_emul_ends_run(const struct okvm_emulation *e)
 {
 	return fatal_signal_pending(current) || okvm_test_request(OKVM_REQ_LEAVE, e->vcpu);
 }
 
-/** okvm_emul_has_effects() - Has the current instruction or iteration changed anything yet? */
+/**
+ * okvm_emul_has_effects() - Return true if the current instruction or iteration has had an effect
+ */
 static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 {
 	const struct emul_log_entry *entry = e->log;
@@ -247,9 +258,9 @@ static inline bool okvm_emul_has_effects(const struct okvm_emulation *e)
 }
 
 /**
- * okvm_emul_raced() - Was the emulation given up? Clears e->raced
+ * okvm_emul_raced() - Return true if the emulation was given up, and clear e->raced
  *
- * If so, KVM_RUN serves requests and then emulates the instruction again.
+ * The caller then lets KVM_RUN serve requests and emulate the instruction again.
  */
 static inline bool okvm_emul_raced(struct okvm_emulation *e)
 {
@@ -259,7 +270,11 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 	return raced;
 }
 
-/** okvm_emul_anew() - Let KVM_RUN repeat an emulation that was given up. Return: outcome */
+/**
+ * okvm_emul_anew() - Let the guest begin the instruction again, at its forced-emulation prefix if
+ * any
+ * Return: outcome
+ */
 static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
 	if (unlikely(e->forced)) {
@@ -269,7 +284,9 @@ static inline int okvm_emul_anew(const struct okvm_emulation *e)
 	return OKVM_RESUME;
 }
 
-/** okvm_emul_steps() - Does a debugger single-step? (Each iteration of REP is one step.) */
+/**
+ * okvm_emul_steps() - Return true if a debugger single-steps (each iteration of REP is one step)
+ */
 static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 {
 	return e->vcpu->arch->guest_debug & KVM_GUESTDBG_SINGLESTEP;
@@ -278,7 +295,7 @@ static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
-/** okvm_emul_complete() - Continue the instruction after an exit. Return: outcome */
+/** okvm_emul_complete() - Continue the instruction after an exit to userspace. Return: outcome */
 int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
@@ -289,17 +306,20 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
  * okvm_emul_finish() - Give userspace the next queued write of a finished instruction
- * If no write is left, do what follows the instruction: a single-step trap, HLT.
+ *
+ * If no write is left, make the single-step trap that follows the instruction, or halt the vCPU
+ * after HLT.
  * Return: outcome
  */
 int okvm_emul_finish(struct okvm_emulation *e);
 /**
- * okvm_emul_impossible() - Exit to userspace with KVM_EXIT_INTERNAL_ERROR, suberror
- * KVM_INTERNAL_ERROR_EMULATION, because okvm cannot deliver an event or switch tasks
+ * okvm_emul_impossible() - Exit to userspace, because okvm cannot deliver an event or switch tasks
+ *
+ * The exit is KVM_EXIT_INTERNAL_ERROR with suberror KVM_INTERNAL_ERROR_EMULATION.
  * Return: outcome
  */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - Exit to userspace for a read, a write or an MSR access. Return: outcome */
+/** okvm_emul_user() - Exit to userspace for an access that the emulator needs. Return: outcome */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */
@@ -325,8 +345,8 @@ int okvm_emul_ud(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_at_breakpoint() - Look for an execution breakpoint at RIP
  *
- * Needed if hardware has not tried to execute the instruction at RIP. A debugger's breakpoints come
- * before the guest's.
+ * Called if hardware has not tried to execute the instruction at RIP. If both a debugger and the
+ * guest have a breakpoint there, the debugger's hits.
  * Return: true if there is a breakpoint; *@outcome is set
  */
 bool okvm_emul_at_breakpoint(struct okvm_vcpu *vcpu, int *outcome);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Instructions that hardware does not execute: emulation and port I/O. */
+/* Execute instructions in place of hardware: by the emulator, or directly for simple IN and OUT. */
 #ifndef OKVM_X86_INSN_INSN_H
 #define OKVM_X86_INSN_INSN_H
 
 #include "x86/x86.h"
 
-/** enum okvm_emul_why - why an instruction is emulated; decides how a failure is handled */
+/** enum okvm_emul_why - why an instruction is emulated */
 enum okvm_emul_why {
-	/* access to an address without memory, or write to a page table that is shadowed */
+	/*
+	 * VM exit for an access to an address without memory, or for a write to a shadowed page
+	 * table
+	 */
 	OKVM_EMUL_MMIO,
-	/* read from an address without memory; the guest's page tables may deny writes there */
+	/*
+	 * VM exit for a read from an address without memory; the guest's page tables may forbid
+	 * writes
+	 */
 	OKVM_EMUL_MMIO_READ,
 	OKVM_EMUL_PIO,		/* string I/O or other complex port I/O */
 	OKVM_EMUL_INVALID_STATE,	/* hardware cannot run the guest's state */
@@ -17,7 +23,7 @@ enum okvm_emul_why {
 	OKVM_EMUL_UD,
 	OKVM_EMUL_OTHER,	/* another VM exit, such as a descriptor-table access */
 	/*
-	 * hardware could also execute the instruction, and does if the emulator does not know the
+	 * hardware can execute the instruction, too: it does so if the emulator does not know the
 	 * instruction
 	 */
 	OKVM_EMUL_NATIVE,
@@ -30,33 +36,32 @@ void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 /** okvm_emulate() - Emulate the instruction at RIP, under vm->srcu, IRQs on. Return: outcome */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
- * okvm_emulate_known() - Emulate the MOV at RIP if okvm has remembered its decoding
+ * okvm_emulate_known() - Emulate the instruction at RIP if it is a MOV that okvm has decoded before
  * @gpa: address of a device, from the VM exit
- * @may_write: the guest's page tables are known to allow writes to @gpa; if false, only a MOV from
- *	@gpa is emulated
+ * @may_write: emulate a MOV to @gpa, too: the guest's page tables allow writes there
  * @outcome: set if the MOV was emulated
  *
- * The caller holds vm->srcu, with IRQs on. Return: true if the MOV was emulated. If false, no state
- * of the guest has changed
+ * The caller holds vm->srcu, with IRQs on.
+ * Return: true if the MOV was emulated; false if nothing was done
  */
 bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *outcome);
 /**
- * okvm_emulate_if_known() - Emulate the instruction at RIP, which hardware could also execute
+ * okvm_emulate_if_known() - Emulate the instruction at RIP, if the emulator knows it
  * @outcome: set if the instruction was emulated
  *
- * The caller holds vm->srcu, with IRQs on. Return: false if the emulator does not know the
- * instruction; then no state of the guest has changed
+ * The caller holds vm->srcu, with IRQs on.
+ * Return: false if the emulator does not know the instruction: the caller lets hardware execute it
  */
 bool okvm_emulate_if_known(struct okvm_vcpu *vcpu, int *outcome);
 /**
  * okvm_known_mov_cr() - Get the general register of the MOV to or from CR at RIP
- * @nr: number of the control register, as the exit reports it. QEMU 10's TCG reports CR0 for every
- *	MOV from a control register.
- * @write: the exit reports a MOV to the control register
- * @reg: set to the number of the general register, if okvm has remembered the MOV's decoding
+ * @nr: number of the control register, as the VM exit reports it. (QEMU 10's TCG always reports CR0
+ *	for a MOV from CR.)
+ * @write: the VM exit reports a MOV to CR
+ * @reg: set to the number of the general register, if okvm has decoded this MOV before
  *
  * The caller holds vm->srcu.
- * Return: length of the MOV; 0 if no such MOV is remembered at RIP
+ * Return: length of the MOV; 0 if okvm has not decoded it before
  */
 unsigned int okvm_known_mov_cr(struct okvm_vcpu *vcpu, unsigned int nr, bool write,
 			       unsigned int *reg);

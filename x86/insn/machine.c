@@ -48,8 +48,9 @@ static u32 access_of(enum emul_access acc, bool write, u8 cpl)
 }
 
 /*
- * Convert the result of a page walk for @la: raise #PF if the walk failed with @fault. (The walk
- * reads page tables only from guest memory: a page table at a device counts as not present.)
+ * Convert the result of a page walk for @la. If the walk failed, raise #PF with the error code in
+ * @fault; if it was given up, return EMUL_UNHANDLEABLE. (A page table at a device counts as not
+ * present.)
  */
 static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 			       const struct walk_fault *fault)
@@ -64,13 +65,13 @@ static enum emul_rc translated(struct emul_ctx *ctx, u64 la, gpa_t gpa,
 }
 
 /*
- * Let a wait for a page go on although signals are pending: block these signals until
- * release_signals(). Do not block signals that are not pending yet: they may be fatal.
- * OKVM_VCPU_KICK still ends the wait.
+ * Signals are pending, but must not end the wait for a page: block these signals until
+ * release_signals(). Signals that come later still end the wait, because they may be fatal.
+ * OKVM_VCPU_KICK ends it, too.
  */
 static void hold_signals(struct okvm_emulation *e)
 {
-	/* No RCU read section is needed: only the thread itself can replace its sighand. */
+	/* Only the thread itself can replace its sighand, so no RCU read section is needed. */
 	struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
 	sigset_t pending;
 
@@ -86,11 +87,15 @@ static void hold_signals(struct okvm_emulation *e)
 	 */
 	sigdelsetmask(&pending, sigmask(SIGKILL) | sigmask(SIGBUS));
 	sigprocmask(SIG_BLOCK, &pending, NULL);
-	/* The signals end KVM_RUN before the next iteration of a string instruction. */
+	/*
+	 * Stop a repeated string instruction after this iteration, so that the signals can end
+	 * KVM_RUN.
+	 */
 	e->ctx.stop = true;
 	/*
-	 * Task work and a stop of the process cannot be blocked: they keep signal_pending() true,
-	 * and would end each wait at once. With e->repeatable clear, only a fatal one does.
+	 * Task work and a stop of the process cannot be blocked: they make signal_pending() true,
+	 * which would end each wait at once. With e->repeatable clear, okvm waits in page faults of
+	 * the kernel, which only a fatal signal ends.
 	 */
 	if (signal_pending(current))
 		e->repeatable = false;
@@ -106,8 +111,8 @@ static void release_signals(struct okvm_emulation *e)
 }
 
 /*
- * A signal or a race has stopped the emulation. Must the emulation go on in this KVM_RUN? Yes if
- * the instruction has had effects, so that it cannot begin anew. No if KVM_RUN has to end.
+ * A signal or a race has stopped a walk or a wait. Return true if it must be tried again in this
+ * KVM_RUN: the instruction has had effects, so it cannot begin anew, and KVM_RUN need not end.
  */
 static bool must_go_on(struct okvm_emulation *e)
 {
@@ -125,8 +130,8 @@ static bool can_give_up(const struct okvm_emulation *e)
 
 /*
  * A page walk was given up: other vCPUs changed a page-table entry during each try, or there was a
- * signal or a kick. Must the walk begin again in this KVM_RUN? If the emulation can be given up,
- * must_go_on() decides. Otherwise yes, until the thread has a fatal signal.
+ * signal or a kick. Return true if the walk must begin again in this KVM_RUN. If the emulation
+ * cannot be given up, only a fatal signal prevents this.
  */
 static bool must_retry_walk(struct okvm_emulation *e)
 {
@@ -152,8 +157,8 @@ static enum emul_rc translate(struct emul_ctx *ctx, u64 la, u32 acc, gpa_t *gpa)
 
 /*
  * struct mem_access - an access to memory within one page
- * @op: MEM_EXCHANGE: compare with @old, write @data
- * @entry: for MEM_WRITE: the access in the log
+ * @op: MEM_READ, MEM_WRITE, or MEM_EXCHANGE: write @data if memory holds @old
+ * @entry: the log entry of a MEM_WRITE
  */
 struct mem_access {
 	enum { MEM_READ, MEM_WRITE, MEM_EXCHANGE } op;
@@ -197,7 +202,9 @@ static int mem_present(struct okvm_vm *vm, const struct mem_access *m)
 	return ret;
 }
 
-/* Can @m fail after writing some bytes? Not if it is an aligned word, which is written at once. */
+/*
+ * Return true if @m may fail after writing some of its bytes. An aligned word is written at once.
+ */
 static bool mem_can_tear(const struct mem_access *m)
 {
 	return m->op == MEM_WRITE &&
@@ -205,9 +212,9 @@ static bool mem_can_tear(const struct mem_access *m)
 }
 
 /*
- * Wait for the page of @m. Return the result of okvm_guest_wait(). But once the instruction has had
- * effects, a signal that is not fatal does not end the wait: return 0 to make the access and wait
- * again, or 1 to make the access with page faults enabled.
+ * Wait for the page of @m.
+ * Return: 0: try the access again; 1: make the access with page faults enabled; -EINTR: give up.
+ * Once the instruction has had an effect, only a kick or a fatal signal gives -EINTR.
  */
 static int mem_wait(struct okvm_emulation *e, const struct mem_access *m, unsigned int *tries)
 {
@@ -241,15 +248,16 @@ static int mem_absent(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Make an access to memory. If this emulation can be given up, a kick or a signal ends the host's
- * wait for the page. But once the instruction has had effects, only a kick or a fatal signal does.
+ * Make an access to memory. The host may have to fetch the page first. If this emulation can be
+ * given up, a kick or a signal ends the wait for the page. But once the instruction has had
+ * effects, only a kick or a fatal signal does.
  * Return: -EINTR if the emulation must be given up, otherwise the result of mem_once()
  */
 static int mem_access(struct okvm_emulation *e, const struct mem_access *m)
 {
 	int ret;
 
-	/* With e->once, a write is not given up: it may have written some bytes already. */
+	/* With e->once, do not give up a write, because it may have written some bytes already. */
 	if (!can_give_up(e) || (e->once && m->op != MEM_READ))
 		return mem_once(e->vcpu->vm, m);
 	ret = mem_present(e->vcpu->vm, m);
@@ -275,15 +283,15 @@ static enum emul_rc op_fetch(struct emul_ctx *ctx, u64 la, void *buf, unsigned i
 	return mem_access(e, &fetch) ? EMUL_UNHANDLEABLE : EMUL_OK;
 }
 
-/* Return the number of bytes of an access in its first page. */
+/* Return how many bytes of an access are in its first page. */
 static unsigned int access_first(const struct emul_log_entry *entry)
 {
 	return min_t(unsigned int, entry->len, PAGE_SIZE - offset_in_page(entry->addr));
 }
 
 /*
- * For an access to several items of a port string (EMUL_DATA_BATCH), return the number of bytes of
- * one item, at most 4. Return 0 for other accesses.
+ * For a batch of items of INS or OUTS (EMUL_DATA_BATCH), return the size of an item: at most 4
+ * bytes. Return 0 for other accesses.
  */
 static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 {
@@ -291,8 +299,9 @@ static u8 access_unit(const struct emul_ctx *ctx, enum emul_access acc)
 }
 
 /*
- * Does an access wrap from 4 GiB to address 0? Implicit accesses to tables wrap only outside of
- * long mode: in compatibility mode, table addresses have 64 bits.
+ * Return true if an access wraps from 4 GiB to address 0. In 64-bit mode no access wraps. In
+ * compatibility mode, implicit accesses to descriptor tables do not wrap: they have 64-bit
+ * addresses.
  */
 static bool access_wraps(struct emul_ctx *ctx, const struct emul_log_entry *entry)
 {
@@ -322,7 +331,7 @@ static enum emul_rc access_translate(struct emul_ctx *ctx, struct emul_log_entry
 	return rc;
 }
 
-/* Is guest memory at @gpa? No in the local APIC's page, because the APIC hides memory there. */
+/* Return true if guest memory is at @gpa. The local APIC hides memory that is in its page. */
 static bool is_memory(struct okvm_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	if (vcpu->apic && (gpa & PAGE_MASK) == (okvm_apic_base(vcpu) & PAGE_MASK) &&
@@ -348,16 +357,18 @@ static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa
 		return -EFAULT;
 	ret = mem_access(e, &m);
 	/*
-	 * okvm_mmu_guest_wrote() returns true if the write has ended the shadowing of the page.
-	 * From then on the CPU itself can write to the page: stop a repeated string instruction, so
-	 * that the CPU continues it. (Often such an instruction clears a page.)
+	 * okvm_mmu_guest_wrote() returns true if the page has just lost its shadow, and with it the
+	 * write protection. Stop a repeated string instruction: the CPU can execute the other
+	 * iterations. (Often such an instruction clears a page.)
 	 */
 	if (!ret && write && okvm_mmu_guest_wrote(e->vcpu, gpa, len))
 		e->ctx.stop = true;
 	return ret;
 }
 
-/* Access bytes entry->done to @end, in memory or at a device. @gpa: address of the first one. */
+/*
+ * Access bytes entry->done to @end - 1, in memory or at a device. @gpa: address of the first byte.
+ */
 static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 				 void *data, unsigned int end, bool write)
 {
@@ -377,10 +388,10 @@ static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry
 }
 
 /*
- * Do the rest of a translated access, in memory or at a device. An access to a page of memory is
- * one step, an access to a device may take several. So if only some bytes of a page are done, they
- * belong to a device. The other bytes then go to the device, too, even if the VMM has since added
- * memory at that address.
+ * Do the rest of a translated access, in memory or at a device. The bytes in a page of memory are
+ * accessed at once, but those of a device may take several steps. So if only some bytes in a page
+ * are done, there is a device. The other bytes then go to the device, too, even if the VMM has
+ * added memory there meanwhile.
  */
 static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *entry, void *data,
 				 bool write)
@@ -401,8 +412,9 @@ static enum emul_rc access_bytes(struct emul_ctx *ctx, struct emul_log_entry *en
 }
 
 /*
- * Must the items of a batch be accessed one by one? Store the decision in @entry: if the
- * instruction is executed again, it must make the same accesses.
+ * Return true if the items of a batch must be accessed one by one, because there is no memory.
+ * Store the decision in @entry: if the instruction is executed again, it must make the same
+ * accesses.
  */
 static bool batch_refused(struct emul_ctx *ctx, struct emul_log_entry *entry,
 			  enum emul_access acc, bool write)
@@ -455,8 +467,9 @@ static bool probed_page_comes(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Wait now for the pages of a write that the instruction will make later. A kick or a signal can
- * end this wait, but not the later wait of the write. Return: false if the wait was ended
+ * Wait for the pages that the instruction will write to later. A kick or a signal can end the wait
+ * now, but could not do so during the write.
+ * Return: false if the wait was ended
  */
 static bool probed_pages_come(struct okvm_emulation *e, const struct emul_log_entry *entry)
 {
@@ -487,10 +500,10 @@ static enum emul_rc op_probe_write(struct emul_ctx *ctx, u64 la, unsigned int le
 }
 
 /*
- * Compare and exchange guest memory. An operand across cache lines is refused, because a split lock
- * would stall all CPUs of the host. Return: 0 if exchanged; 1 if the value differed; -EINTR if the
- * emulation must be given up; another negative errno if there is no memory, or if one locked
- * instruction cannot do the exchange.
+ * Compare and exchange guest memory by one locked instruction.
+ * Return: 0 if exchanged; 1 if the value differed; -EINTR if the emulation must be given up;
+ * another negative errno if there is no memory, or if the operand crosses cache lines (a split lock
+ * would stall all CPUs of the host).
  */
 static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 {
@@ -505,8 +518,8 @@ static int exchange(struct okvm_emulation *e, const struct mem_access *m)
 }
 
 /*
- * Try the exchange of @entry by one locked instruction. If one instruction cannot do it, return
- * EMUL_OK and leave entry->done as it is.
+ * Try the exchange of @entry by one locked instruction. Return EMUL_RETRY if memory does not hold
+ * @old. If no locked instruction can do the exchange, return EMUL_OK with entry->done unchanged.
  */
 static enum emul_rc exchange_logged(struct okvm_emulation *e, struct emul_log_entry *entry,
 				    const void *old, const void *new)
@@ -672,8 +685,8 @@ static enum emul_rc gp_if(struct emul_ctx *ctx, bool gp)
 }
 
 /*
- * Before a load of CR @nr, wait for the guest memory that the load reads. If the emulation cannot
- * be given up, do nothing: the load itself waits.
+ * Before a load of CR @nr, wait for the guest memory that the load reads. A signal or a kick ends
+ * this wait. If the emulation cannot be given up, do not wait here: the load itself waits.
  */
 static enum emul_rc wait_cr(struct okvm_emulation *e, unsigned int nr, u64 val)
 {
@@ -689,7 +702,10 @@ static enum emul_rc op_set_cr(struct emul_ctx *ctx, unsigned int nr, u64 val)
 
 	if (rc != EMUL_OK)
 		return rc;
-	/* After a task switch has loaded CR3, do not use translations of the old CR3. */
+	/*
+	 * Accesses after this load must not use earlier translations. (A task switch makes such
+	 * accesses.)
+	 */
 	emul_of(ctx)->tlb_from = emul_of(ctx)->replayed;
 	emul_of(ctx)->altered = true;
 	return gp_if(ctx, set_cr(vcpu_of(ctx), nr, val));
@@ -857,7 +873,10 @@ static enum emul_rc op_system(struct emul_ctx *ctx, enum emul_sysop op, u64 arg,
 	case EMUL_SYS_RDPMC:
 		return gp_if(ctx, true);
 	case EMUL_SYS_HYPERCALL:
-		/* Let hardware execute the instruction: the hypercall's VM exit then handles it. */
+		/*
+		 * Let hardware execute the instruction. The VM exit for the hypercall then handles
+		 * it.
+		 */
 		if (emul_of(ctx)->why == OKVM_EMUL_NATIVE)
 			return EMUL_UNHANDLEABLE;
 		fallthrough;

@@ -113,9 +113,9 @@ refused:
 }
 
 /*
- * Is an x87 exception of the guest pending? (Userspace may have set it by KVM_SET_FPU.) Waiting x87
- * instructions and MMX instructions raise a pending exception before they do anything. The FWAIT
- * below raises the exception here, where the kernel can handle it.
+ * Return true if an x87 exception of the guest is pending. (Userspace can cause this by
+ * KVM_SET_FPU.) Most x87 and MMX instructions raise a pending exception before they do anything.
+ * Test this by FWAIT, because the kernel can handle an exception here.
  */
 static bool x87_pending(void)
 {

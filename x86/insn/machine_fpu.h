@@ -16,7 +16,7 @@ void okvm_fx_set(const struct emul_fx *fx);
 /**
  * okvm_fx_run() - Execute an x87 data move on the x87 registers in @fx
  * @fx: the x87 registers; the function updates them
- * @live: buffer that keeps the CPU's registers while the CPU executes the instruction on @fx
+ * @live: buffer for the CPU's own registers during the instruction
  * @data: the instruction's memory operand
  * Return: false if the opcode is not supported
  */

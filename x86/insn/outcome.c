@@ -119,17 +119,19 @@ int okvm_emul_impossible(struct okvm_emulation *e)
 
 /*
  * How often in a row emul_retry() lets the CPU execute an instruction that okvm cannot emulate.
- * Without a limit, an instruction could be retried for ever: it may write to a page table through
- * which the CPU translates the instruction's own addresses.
+ * There must be a limit: the instruction may write to a page table that translates its own
+ * addresses. The CPU then needs a shadow of this page table again, so the write would fault for
+ * ever.
  */
 #define EMUL_RETRIES	8
 /* If emulation fails at the same RIP within this many VM exits, the CPU has made no progress. */
 #define EMUL_RETRY_EXITS	64
 
 /*
- * If e->gpa is in a shadowed page table of the guest, end the write protection of this page table.
- * Return: true if the CPU shall now execute the instruction. false if e->gpa is not in such a page
- * table, or if the instruction was retried too often
+ * If e->gpa is in a shadowed page table of the guest, end its write protection, so that the CPU can
+ * execute the instruction.
+ * Return: true if so; false if e->gpa is not in such a page table, or if the CPU was given the
+ * instruction too often
  */
 static bool emul_retry(struct okvm_emulation *e)
 {
@@ -169,9 +171,9 @@ void okvm_emul_trace(const struct okvm_emulation *e, bool failed)
 
 /*
  * The emulation has been given up, because KVM_RUN must first serve a signal or a request. If the
- * instruction has had no effect yet, or KVM_RUN need not end, emulate the instruction again.
- * Otherwise KVM_RUN ends in the middle of the instruction: OKVM_RUN_AMID tells userspace not to
- * save the vCPU's state, and the next KVM_RUN continues with the log of the accesses.
+ * instruction has had effects and KVM_RUN must end, KVM_RUN ends in the middle of the instruction:
+ * OKVM_RUN_AMID tells userspace not to save the vCPU's state, and the next KVM_RUN continues with
+ * the log of the accesses. Otherwise the instruction begins again.
  */
 static int emul_given_up(struct okvm_emulation *e)
 {
@@ -188,9 +190,9 @@ static int emul_given_up(struct okvm_emulation *e)
 }
 
 /*
- * The emulation has failed. If it was only given up, it continues later. If the CPU can execute the
- * instruction, let the CPU do so. Otherwise queue #UD, and at CPL 0 also exit to userspace. With
- * KVM_CAP_EXIT_ON_EMULATION_FAILURE queue no #UD, and exit to userspace at any CPL.
+ * emul_exec() or emul_decode() has failed. If the emulation was only given up, it continues later.
+ * If the CPU can execute the instruction, let the CPU do so. Otherwise queue #UD, and at CPL 0 also
+ * exit to userspace. With KVM_CAP_EXIT_ON_EMULATION_FAILURE only exit to userspace, at any CPL.
  */
 static int emul_failed(struct okvm_emulation *e)
 {
@@ -219,7 +221,7 @@ static int emul_faulted(struct okvm_emulation *e)
 {
 	const struct emul_exception *exc = &e->ctx.exc;
 
-	/* A REP string instruction may have done iterations: write the registers to the vCPU. */
+	/* A REP string instruction may have done iterations, which the registers must show. */
 	emul_store_regs(e);
 	if (exc->vector == X86_TRAP_PF)
 		okvm_queue_pf(e->vcpu, exc->cr2, exc->error);
@@ -267,7 +269,10 @@ static int emul_completed(struct okvm_emulation *e)
 
 	emul_store_regs(e);
 	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/* An instruction, or the first iteration of a REP string, ends an interrupt shadow. */
+	/*
+	 * A completed instruction or iteration ends an earlier interrupt shadow, and may begin a
+	 * new one.
+	 */
 	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
 		if (out & EMUL_OUT_STI)
 			shadow |= OKVM_IRQ_SHADOW_STI;
@@ -289,9 +294,9 @@ int okvm_emul_user(struct okvm_emulation *e)
 	if (e->asked_msr)
 		return OKVM_USER;
 	/*
-	 * If wait_len or direct (a plain MOV) is set, kvm_run already asks userspace for a read.
-	 * Otherwise the queue of writes is full, or a read must wait for the queued writes: let
-	 * userspace do the queued writes, one with each exit.
+	 * If wait_len or direct is set, kvm_run already contains a read for userspace. Otherwise
+	 * userspace must do the queued writes first, one with each exit: the queue is full, or a
+	 * read has to wait for the writes.
 	 */
 	if (!e->wait_len && !e->direct)
 		okvm_log_ask_post(e);

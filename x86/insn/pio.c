@@ -71,8 +71,8 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 }
 
 /*
- * Advance RIP past the instruction. In the common case, only RIP changes. Otherwise call the slower
- * okvm_skip_insn(), which also handles, for example, TF.
+ * Advance RIP past the instruction. If only RIP has to change, do so here. Otherwise, for example
+ * if TF is set, call the slower okvm_skip_insn().
  */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {
@@ -89,7 +89,9 @@ static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 	return OKVM_RESUME;
 }
 
-/* Complete IN, unless userspace has changed RIP (for a reset by port 0x64 or 0xcf9). */
+/*
+ * Complete IN. Do nothing if userspace has changed RIP, for example because it has reset the vCPU.
+ */
 static int pio_complete_in(struct okvm_vcpu *vcpu)
 {
 	if (unlikely(okvm_io_moved(vcpu)))

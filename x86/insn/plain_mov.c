@@ -4,13 +4,13 @@
  * plain MOVs.
  *
  * This path takes the operand's guest-physical address from the VM exit and does not walk the
- * guest's page tables. It also needs no log of accesses (access_log.h). The log is for instructions
- * that are executed again after an exit to userspace. Here only the rest of the MOV is executed
- * then, by okvm_emul_direct_done() or cached_mov_complete().
+ * guest's page tables. It also needs no log of accesses (access_log.h), because after an exit to
+ * userspace it does not execute the MOV again: okvm_emul_direct_done() or cached_mov_complete()
+ * executes only the rest.
  *
- * The guest-physical address of the VM exit may be another one than the operand's: the address of a
- * page-table entry, or an address in the second page of an access across two pages. Or it may be
- * in a memory slot, and not at a device. direct_fits() and direct_can() exclude these cases.
+ * The VM exit's address may be another one than the operand's: the address of a page-table entry,
+ * or an address in the second page if the access crosses pages. Or it may be in a memory slot, and
+ * not at a device. direct_fits() and direct_can() exclude these cases.
  */
 #include <linux/mm.h>
 
@@ -65,8 +65,8 @@ static bool direct_can(struct okvm_emulation *e)
 	if (e->mov.write && e->why == OKVM_EMUL_MMIO_READ)
 		return false;
 	/*
-	 * If e->gpa is in a memory slot, this is not an access to a device. (The VMM may put pages
-	 * into a slot that EPT and NPT cannot map: accesses to them cause VM exits, too.)
+	 * In a memory slot there is no device. (An access to a slot can cause this VM exit, too, if
+	 * EPT or NPT cannot map the page that the VMM has put there.)
 	 */
 	if (okvm_guest_has(e->vcpu->vm, e->gpa, e->mov.write))
 		return false;
@@ -110,8 +110,8 @@ static struct emul_cached_mov *cached_mov_slot(struct okvm_emulation *e, unsigne
 }
 
 /*
- * Remember the decoded MOV @mov. Do so only if e->note, the record of the page walk for RIP, is
- * valid, and 16 bytes from RIP on are in one page: okvm_mmu_noted() will read 16 bytes.
+ * Remember the decoded MOV @mov, if okvm_mmu_noted() will be able to check it: the page walk for
+ * RIP must have been recorded in e->note, and the 16 bytes at RIP must be in one page.
  */
 static void emul_cache_mov(struct okvm_emulation *e, const struct emul_mov *mov, u8 cr)
 {
@@ -216,9 +216,9 @@ static int cached_mov_complete(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Trace an access that okvm_emulate_known() has made to the local APIC (@by is 1) or to a device on
- * the bus (@by is 0). As in upstream, a write to an ioeventfd without a length causes the
- * tracepoint kvm_fast_mmio instead of kvm_mmio.
+ * Trace an access that okvm_emulate_known() has made. @by: 1 for the local APIC, 0 for another
+ * device. As in upstream, the tracepoint is kvm_fast_mmio for a write to an ioeventfd without a
+ * length, otherwise kvm_mmio.
  */
 static noinline void known_trace(struct okvm_vcpu *vcpu, gpa_t gpa, const struct emul_mov *mov,
 				 u64 val, int by)
@@ -255,8 +255,9 @@ bool okvm_emulate_known(struct okvm_vcpu *vcpu, gpa_t gpa, bool may_write, int *
 	}
 	okvm_mmio_ask(vcpu, gpa, &val, mov->bytes, mov->write);
 	/*
-	 * Finish a write before userspace does it. There is no single-step trap that would have to
-	 * wait for userspace: emul_cached_mov() returns no MOV if TF is set.
+	 * Finish a MOV to memory at once: userspace does the write, and nothing is left to do after
+	 * it. (There is no single-step trap, because emul_cached_mov() returns no MOV if TF is
+	 * set.)
 	 */
 	if (mov->write) {
 		cached_mov_finish(vcpu, cached, val);

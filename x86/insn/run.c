@@ -80,9 +80,9 @@ void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa
 }
 
 /*
- * Return true if okvm knows the instruction, but userspace expects to emulate it. KVM's emulator
- * knows no x87 instruction except FNINIT, FNSTCW and FNSTSW. A VMM that enables
- * KVM_CAP_EXIT_ON_EMULATION_FAILURE expects an exit for each of the others.
+ * Return true if okvm must not emulate the instruction, because userspace does. With
+ * KVM_CAP_EXIT_ON_EMULATION_FAILURE, a VMM expects an exit for each x87 instruction that upstream's
+ * emulator does not know: all except FNINIT, FNSTCW and FNSTSW.
  */
 static bool emul_left_to_user(const struct okvm_emulation *e)
 {
@@ -97,11 +97,10 @@ static bool emul_left_to_user(const struct okvm_emulation *e)
 }
 
 /*
- * Execute a hypercall instruction that okvm emulates, for example because the CPU cannot fetch it.
- * The result or exception is the same as if the CPU executed the instruction. On the CPU, VMCALL
- * causes a VM exit before any check (SDM "Instructions That Cause VM Exits Unconditionally"). The
- * other vendor's instruction raises #UD; okvm_emul_ud() then patches this instruction. This
- * function does not patch it, but makes the same checks.
+ * Execute a hypercall instruction that the CPU did not execute, for example because the CPU cannot
+ * fetch it. The result is the same as on the CPU. The instruction of the CPU's vendor causes a VM
+ * exit without any check. For the other vendor's instruction, make the checks that okvm_emul_ud()
+ * makes before it patches the instruction, but do not patch it.
  */
 static int emul_hypercall(struct okvm_emulation *e)
 {
@@ -152,8 +151,8 @@ int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 	if (why == OKVM_EMUL_UD)
 		return okvm_emul_ud(vcpu);
 	/*
-	 * With OKVM_EMUL_INVALID_STATE, the CPU has not begun this instruction: look for a
-	 * breakpoint at RIP. With another @why, the CPU has already done so.
+	 * With OKVM_EMUL_INVALID_STATE, the CPU has not begun this instruction, so look for a
+	 * breakpoint at RIP. In other cases the CPU has already done so.
 	 */
 	if (why == OKVM_EMUL_INVALID_STATE && okvm_emul_at_breakpoint(vcpu, &outcome))
 		return outcome;
@@ -207,8 +206,8 @@ static bool emul_is_port_string(const struct emul_insn *insn)
 }
 
 /*
- * Return true if a REP INS or REP OUTS shall pause after this batch of items: userspace has set
- * immediate_exit, or a request is pending, possibly for the delivery of an event.
+ * Return true if REP INS or REP OUTS must not continue with the next batch of items yet: userspace
+ * has set immediate_exit, or a request is pending, such as the delivery of an event.
  */
 static bool emul_pauses(struct okvm_vcpu *vcpu)
 {

@@ -20,10 +20,10 @@ static void task_end_delivery(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Switch to @task. Call okvm_emul_begin() before. @return_rip: RIP at which the old task will
- * continue. If the switch faults, the new task gets the fault if task->switched is true, otherwise
- * the old task. *@gave_up is set if a wait for a page was given up before the switch had any
- * effect: the instruction, or the delivery of the event, then has to begin again.
+ * Execute the task switch @task. The caller has called okvm_emul_begin(). @return_rip: RIP at which
+ * the old task will continue. A fault belongs to the new task if task->switched is true, otherwise
+ * to the old task. *@gave_up is set if the switch was given up before it had any effect: then the
+ * instruction or the delivery of the event has to begin again.
  */
 static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 return_rip,
 			bool *gave_up)
@@ -71,9 +71,9 @@ static int task_switch(struct okvm_vcpu *vcpu, struct emul_task *task, unsigned 
 	/* An interrupt shadow of the old task does not apply to the new task. */
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
 	/*
-	 * If the new TSS has its T bit set, queue a #DB once the switch is finished. (It can be
-	 * finished although KVM_RUN must return: a TSS may be at a device in userspace, and the
-	 * writes to it then need exits.)
+	 * If the new TSS has its T bit set, queue a #DB, provided that the switch is finished. The
+	 * outcome of a finished switch may be an exit: if a TSS is at a device in userspace,
+	 * userspace has to do the writes.
 	 */
 	if (task->trap && (outcome == OKVM_RESUME || vcpu->arch->emul->finished) &&
 	    !vcpu->arch->ev.exc.pending)
@@ -96,10 +96,9 @@ int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned 
 	okvm_emul_begin(vcpu->arch->emul, OKVM_EMUL_DELIVERY, 0);
 	outcome = task_switch(vcpu, &task, insn_len, &gave_up);
 	/*
-	 * The IRET has to be repeated. If it ends the task of an NMI handler, this task is still
-	 * busy, so another NMI could not switch to it. Therefore block NMIs until the IRET is
-	 * repeated. Block them after every IRET, because VMX has already unblocked NMIs and does
-	 * not tell whether they were blocked. (Userspace sees them blocked meanwhile.)
+	 * The IRET will be repeated. Until then block NMIs: if the IRET ends the task of an NMI
+	 * handler, this task is still busy, and another NMI could not switch to it. VMX has already
+	 * unblocked NMIs and does not tell whether they were blocked. So block them for every IRET.
 	 */
 	if (gave_up && source == EMUL_TASK_IRET)
 		vcpu->arch->event_ops->set_nmi_masked(vcpu, true);
@@ -113,9 +112,9 @@ int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	/*
-	 * okvm_emul_begin() has emptied the log of accesses. e->altered now tells that the
-	 * instruction already had effects, for example has read a device: if so, the instruction
-	 * must not begin anew.
+	 * The instruction must not begin anew if it already had effects, for example has read a
+	 * device. okvm_emul_begin() has emptied the log, which showed these effects: keep them in
+	 * e->altered.
 	 */
 	e->altered = altered;
 	e->forced = forced;

@@ -58,8 +58,8 @@ static int emul_patch_hypercall(struct okvm_emulation *e)
 }
 
 /*
- * Return true if the forced-emulation prefix is at RIP. If this function returns false because
- * reading was given up, okvm_emul_raced() returns true afterwards.
+ * Return true if the forced-emulation prefix is at RIP. If it returns false, okvm_emul_raced()
+ * tells whether the read was given up.
  */
 static bool emul_is_forced(struct okvm_emulation *e)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * x87 instructions that move data, executed on the CPU's x87 registers. Before calling x87_run(),
+ * Execute x87 instructions that move data, on the CPU's x87 registers. Before calling x87_run(),
  * the caller loads the guest's x87 state into the CPU. No exception may be pending in this state,
  * because the CPU would raise the exception in the host. After the call, the caller saves the
  * guest's state and restores the previous registers.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guest's machine-check banks, and the errors that userspace injects into them by
- * KVM_X86_SET_MCE. SDM "Machine-Check Architecture".
+ * Store the guest's machine-check banks. Userspace injects errors into them by KVM_X86_SET_MCE. SDM
+ * "Machine-Check Architecture".
  */
 #include <linux/nospec.h>
 
@@ -170,8 +170,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;
 
 	/*
-	 * Errors are enabled only if MCG_CTL (if present) and the bank's MCi_CTL are all ones. If
-	 * either has another value, ignore the error.
+	 * Ignore the error unless all bits of the bank's MCi_CTL and, if present, of MCG_CTL are 1.
 	 */
 	if ((mce->cap & MCG_CTL_P && mce->ctl != ~0ULL) || bank[0] != ~0ULL)
 		return;
@@ -184,7 +183,7 @@ static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_
 	okvm_queue_exception(vcpu, X86_TRAP_MC);
 }
 
-/* Record a corrected error, but do not overwrite an uncorrected one. */
+/* Record a corrected error. If the bank already has an uncorrected one, only set the OVER bit. */
 static void corrected(u64 *bank, const struct kvm_x86_mce *err)
 {
 	u64 over = bank[1] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MSRs of a vCPU: the places of their values, the guest's RDMSR and WRMSR, and
- * KVM_GET/SET_MSRS. x86/msr/msr_table.c decides which accesses are legal.
+ * Read and write the MSRs of a vCPU, for the guest's RDMSR and WRMSR and for KVM_GET/SET_MSRS.
+ * x86/msr/msr_table.c decides which accesses are legal.
  */
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -52,9 +52,9 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * Set two bits on all hosts. PSCHANGE_MC_NO: only a hypervisor has to do something if this
-	 * bit is 0, and okvm's guests cannot run guests. SKIP_VMENTRY_L1DFLUSH: a guest need not
-	 * flush the L1D, because okvm does so before VM entries.
+	 * Set two bits on all hosts, which tell the guest that it needs no workaround.
+	 * PSCHANGE_MC_NO: only a hypervisor would need one, and a guest cannot be a hypervisor.
+	 * SKIP_VMENTRY_L1DFLUSH: okvm flushes the L1D before VM entries.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))
@@ -69,7 +69,7 @@ u64 okvm_host_arch_capabilities(void)
 		val |= OKVM_ARCH_CAP_ITS_NO;
 	if (!boot_cpu_has_bug(X86_BUG_GDS))
 		val |= ARCH_CAP_GDS_NO;
-	/* TAA_NO is about transactions. Without RTM there are none: clear the bit. */
+	/* Without RTM there are no transactions, so clear TAA_NO, which is about transactions. */
 	if (!boot_cpu_has(X86_FEATURE_RTM))
 		val &= ~ARCH_CAP_TAA_NO;
 	else if (!boot_cpu_has_bug(X86_BUG_TAA))
@@ -282,9 +282,9 @@ static enum okvm_msr_result write_efer(struct okvm_vcpu *vcpu, u64 val, bool hos
 }
 
 /*
- * Write SPEC_CTRL. Bits that CPUID does not enumerate are reserved (SDM "IA32_SPEC_CTRL"). Whatever
- * CPUID userspace has set, the value must be legal on the host, too: before each VM entry okvm
- * writes the value to the CPU, and a #GP could not be handled there.
+ * Write SPEC_CTRL. The value must be legal on the host, even if userspace writes it: okvm writes
+ * the value to the CPU before each VM entry, and cannot handle a #GP there. For the guest, IBRS,
+ * STIBP and SSBD are legal only if its CPUID enumerates them, too (SDM "IA32_SPEC_CTRL").
  */
 static enum okvm_msr_result write_spec_ctrl(struct okvm_vcpu *vcpu, const struct msr_row *row,
 					    u64 val, bool host)
@@ -346,7 +346,10 @@ static enum okvm_msr_result write_platform(struct okvm_vcpu *vcpu, enum msr_id i
 	return OKVM_MSR_OK;
 }
 
-/* Write PRED_CMD or FLUSH_CMD on this CPU. PRED_CMD.SBPB raises #GP on CPUs without it. */
+/*
+ * Write PRED_CMD or FLUSH_CMD on this CPU. Return OKVM_MSR_GP for PRED_CMD.SBPB if the CPU lacks
+ * it.
+ */
 static enum okvm_msr_result write_command(const struct okvm_vcpu *vcpu, u32 msr, u64 val)
 {
 	if (msr == MSR_IA32_PRED_CMD && val & BIT_ULL(7) &&
@@ -361,12 +364,12 @@ static enum okvm_msr_result write_x2apic(struct okvm_vcpu *vcpu, u32 msr, u64 va
 {
 	if (!okvm_lapic_in_kernel(vcpu))
 		return OKVM_MSR_GP;
-	/* Before this write to an APIC register, do an EOI that the guest has skipped (PV EOI). */
+	/* If the guest has skipped an EOI (PV EOI), do it before this write to an APIC register. */
 	okvm_apic_pv_eoi_exit(vcpu);
 	return okvm_apic_msr_write(vcpu, msr, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }
 
-/* Return the initial DE_CFG of guests. As in the host's, bit 1 tells whether LFENCE serializes. */
+/* Return the initial DE_CFG of guests. Bit 1 is set if LFENCE serializes on the host. */
 static u64 host_de_cfg(void)
 {
 	return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? BIT_ULL(1) : 0;
@@ -394,7 +397,10 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 		val &= BIT_ULL(18) | BIT_ULL(24);
 		break;
 	case MSR_ID_DE_CFG:
-		/* The guest cannot change whether LFENCE serializes. */
+		/*
+		 * The guest cannot change bit 1, which tells that LFENCE serializes. Userspace can
+		 * clear it.
+		 */
 		if (val & ~host_de_cfg() || (!host && val != host_de_cfg()))
 			return OKVM_MSR_GP;
 		break;
@@ -578,7 +584,10 @@ bool okvm_rdmsr_fast(struct okvm_vcpu *vcpu, u32 msr, u64 *val)
 		*val = okvm_apic_get_tsc_deadline(vcpu);
 		return true;
 	case 0x800 ... 0x8ff:
-		/* With PV EOI okvm must first do a skipped EOI. That may sleep: return false. */
+		/*
+		 * If PV EOI is on, the guest may have skipped an EOI, which must be done first.
+		 * That may sleep: return false.
+		 */
 		return okvm_lapic_in_kernel(vcpu) &&
 		       !(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) &&
 		       !okvm_apic_msr_read(vcpu, msr, val);
@@ -626,7 +635,10 @@ void okvm_msr_create(struct okvm_vcpu *vcpu)
 		return;
 	arch->arch_capabilities = vcpu->vm->host->arch_capabilities;
 	arch->platform_info = MSR_PLATFORM_INFO_CPUID_FAULT;
-	/* Intel's microcode revision is the upper half of the MSR, AMD's the lower half. */
+	/*
+	 * The microcode revision is in the upper half of the MSR for Intel, in the lower half for
+	 * AMD.
+	 */
 	arch->ucode_rev = boot_cpu_has(X86_FEATURE_SVM) ? 0x01000065 : 0x100000000ULL;
 	arch->de_cfg = host_de_cfg();
 }
@@ -685,7 +697,7 @@ static u32 list_msrs(u32 *out)
 	return n;
 }
 
-/* Write nmsrs even if the list does not fit: userspace needs nmsrs to size its buffer. */
+/* Write nmsrs even if the list does not fit: it tells userspace how large its buffer must be. */
 static long copy_msr_list(struct kvm_msr_list __user *user, const u32 *list, u32 n)
 {
 	u32 room;
@@ -756,7 +768,10 @@ static bool set_one(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e)
 	return okvm_set_msr(vcpu, e->index, e->data, true) == OKVM_MSR_OK;
 }
 
-/* Access MSRs in order until an access fails. Return: number of MSRs accessed, or an errno */
+/*
+ * Access MSRs in order until an access fails. @one: function that accesses one MSR. Return: number
+ * of MSRs accessed, or a negative errno
+ */
 static long msr_io(struct okvm_vcpu *vcpu, struct kvm_msrs __user *user,
 		   bool (*one)(struct okvm_vcpu *vcpu, struct kvm_msr_entry *e), bool copy_back)
 {

@@ -6,15 +6,15 @@
 #include "x86/x86.h"
 
 /**
- * okvm_host_msr_needs() - Return the bits of enum msr_need for the MSRs that the host has
- * @host: must have valid caps, arch_capabilities and cpuid
+ * okvm_host_msr_needs() - Return BIT(enum msr_need) of all features that the host has
+ * @host: its members caps, arch_capabilities and cpuid must be set
  *
- * The function also tests boot_cpu_has(). The caller stores the bits in host->msr_needs.
+ * The caller stores the result in host->msr_needs.
  */
 u32 okvm_host_msr_needs(const struct okvm_host *host);
 /** okvm_host_arch_capabilities() - Return the IA32_ARCH_CAPABILITIES that guests may see */
 u64 okvm_host_arch_capabilities(void);
-/** okvm_msr_create() - Set a new vCPU's MSRs (ARCH_CAPABILITIES, PLATFORM_INFO, UCODE_REV ...) */
+/** okvm_msr_create() - Set those MSRs of a new vCPU that are not 0 (ARCH_CAPABILITIES, PAT ...) */
 void okvm_msr_create(struct okvm_vcpu *vcpu);
 /** okvm_msr_reset() - Reset MSRs by RESET or INIT, except EFER and the APIC's */
 void okvm_msr_reset(struct okvm_vcpu *vcpu, bool init);
@@ -30,7 +30,7 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**
- * okvm_msr_ask_user() - Exit to userspace if the VMM wants exits for failures of kind @result
+ * okvm_msr_ask_user() - Fill kvm_run if the VMM wants an exit for failures of kind @result
  * @insn_len: length of the instruction in bytes
  * Return: true if kvm_run is filled (the next KVM_RUN completes the instruction); false if the
  * caller must raise #GP

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM_X86_SET_MSR_FILTER: ranges of MSRs that userspace allows or denies the guest. A new filter
- * replaces the old one completely; readers hold vm->srcu.
+ * KVM_X86_SET_MSR_FILTER: userspace sets which MSRs the guest may read and write. A new filter
+ * replaces the old one completely. Readers of the filter hold vm->srcu.
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>

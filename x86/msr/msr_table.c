@@ -23,7 +23,7 @@
 #define ROW(i, f, w)		.id = MSR_ID_##i, .flags = (f), .writable = (w)
 #define NEED(i, f, w, n)	ROW(i, f, w), .need = MSR_NEED_##n
 
-/* Numbers that <asm/msr-index.h> of some supported kernel does not define. */
+/* Numbers of MSRs that <asm/msr-index.h> does not define in all supported kernels. */
 #define X_P6_PERFCTR0	0xc1
 #define X_P6_PERFCTR1	0xc2
 #define X_FSB_FREQ	0xcd
@@ -39,7 +39,7 @@
 
 #define FEAT_CTL_BITS	(BIT_ULL(0) | BIT_ULL(20))	/* locked; local machine check */
 #define EFER_BITS	(BIT_ULL(0) | BIT_ULL(8) | BIT_ULL(10) | BIT_ULL(11))
-#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR, and BTF, which is ignored */
+#define DEBUGCTL_BITS	(BIT_ULL(0) | BIT_ULL(1))	/* LBR; BTF (ignored) */
 #define DEBUGCTL_PINS	(0xfULL << 2)			/* AMD's: what external pins report */
 #define PRED_CMD_BITS	(BIT_ULL(0) | BIT_ULL(7))	/* IBPB, SBPB */
 #define TSX_CTRL_BITS	(BIT_ULL(0) | BIT_ULL(1))
@@ -132,7 +132,7 @@ const struct msr_row msr_rows[] = {
 	{ RANGE(0xc0010112, 0xc0010113), READS(0) },			/* TSEG */
 	{ ONE(MSR_VM_CR), NEED(CONST, 0, BIT_ULL(3) | BIT_ULL(4), AMD) },
 	{ ONE(0xc0010117), ROW(CONST, MSR_F_LIST, ALL) },		/* VM_HSAVE_PA */
-	/* OSVW: there are three status bits, all 0: the CPU has none of these three errata */
+	/* OSVW: three status bits, which are 0: the CPU has none of these three errata */
 	{ ONE(MSR_AMD64_OSVW_ID_LENGTH), NEED(CONST, 0, ALL, OSVW), .value = 3 },
 	{ ONE(MSR_AMD64_OSVW_STATUS), NEED(CONST, 0, ALL, OSVW) },
 	{ ONE(MSR_F15H_IC_CFG), NEED(CONST, MSR_F_NO_WRITE, 0, AMD) },
@@ -163,8 +163,7 @@ const struct msr_row *msr_find(u32 msr)
 
 /*
  * Return BIT(enum msr_need) of the speculation-control MSRs that exist. SPEC_CTRL exists if CPUID
- * enumerates any of its bits; some AMD CPUs do not have all of them (SDM "IA32_SPEC_CTRL", APM
- * "CPUID Fn8000_0008_EBX").
+ * enumerates any of its bits (SDM "IA32_SPEC_CTRL", APM "CPUID Fn8000_0008_EBX").
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 {
@@ -182,8 +181,8 @@ u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx)
 }
 
 /*
- * Return the legal bits of SPEC_CTRL (SDM "IA32_SPEC_CTRL"): those that CPUID enumerates, and STIBP
- * if CPUID enumerates IBRS. AMD enumerates PSFD and bits 0 to 2 in leaf 80000008h.
+ * Return the bits that are legal in SPEC_CTRL (SDM "IA32_SPEC_CTRL"): those that CPUID enumerates,
+ * and STIBP if CPUID enumerates IBRS. AMD enumerates its bits in leaf 80000008h.
  */
 u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 {
@@ -211,8 +210,8 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx)
 }
 
 /*
- * The CPU lacks the feature that the MSR of @row needs. Return true if upstream then treats the MSR
- * as unknown: an MSR exit to userspace has the reason "unknown" in this case, otherwise "invalid".
+ * Called if the CPU lacks the feature that the MSR of @row needs. Return true if an MSR exit to
+ * userspace then has the reason "unknown", false if it has "invalid" (as in upstream).
  */
 static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 {
@@ -233,8 +232,9 @@ static bool is_unknown(const struct msr_row *row, const struct msr_env *env)
 }
 
 /*
- * Return MSR_LEGAL if the CPU has the feature that @row needs. For an access by the guest, the
- * guest's CPUID must have the feature, too. Otherwise return MSR_ABSENT or MSR_FAULT.
+ * Check that the CPU has the feature that @row needs. If the guest makes the access, its CPUID must
+ * have the feature, too.
+ * Return: MSR_LEGAL, MSR_ABSENT or MSR_FAULT
  */
 static enum msr_verdict check_need(const struct msr_row *row, const struct msr_env *env)
 {
@@ -253,9 +253,9 @@ enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env 
 }
 
 /*
- * Clear the bits of DEBUGCTL in *@val that upstream ignores on AMD's CPUs. If the CPU has LBR
- * virtualization, these are the bits for external pins (upstream before Linux 7). Otherwise they
- * are all bits except LBR and BTF.
+ * If *@val is written to DEBUGCTL on a CPU of AMD, clear the bits that upstream ignores there. If
+ * the CPU has LBR virtualization, these are the bits for external pins (upstream before Linux 7).
+ * Otherwise they are all bits except LBR and BTF.
  */
 static void drop_ignored(const struct msr_row *row, const struct msr_env *env, u64 *val)
 {

@@ -26,7 +26,10 @@ enum msr_id {
 	MSR_ID_DE_CFG,
 	MSR_ID_XSS,
 	MSR_ID_SPEC_CTRL,
-	/* A member of struct okvm_arch_vcpu, unless the backend holds the current value. */
+	/*
+	 * A member of struct okvm_arch_vcpu, but the current value may be in the backend's
+	 * registers.
+	 */
 	MSR_ID_PAT,
 	MSR_ID_STAR,
 	MSR_ID_LSTAR,
@@ -36,7 +39,7 @@ enum msr_id {
 	MSR_ID_TSC_AUX,
 	/* Always stored by the backend. */
 	MSR_ID_BACKEND,
-	/* Each of the following rows has its own code in x86/msr/msr.c. */
+	/* x86/msr/msr.c has code of its own for each of the following. */
 	MSR_ID_DEBUGCTL,
 	MSR_ID_EFER,
 	MSR_ID_APIC_BASE,
@@ -64,11 +67,11 @@ enum msr_flag {
 	MSR_F_NEED_READ	= 1 << 6,	/* @need applies to reads only */
 	MSR_F_GUEST_WIGN = 1 << 7,	/* the guest's writes are ignored */
 	MSR_F_NEED_WRITE = 1 << 8,	/* @need applies to writes only */
-	/* both flags: @need applies to no access, only to the list of KVM_GET_MSR_INDEX_LIST */
+	/* both flags: @need applies only to the list of KVM_GET_MSR_INDEX_LIST, not to accesses */
 	MSR_F_NEED_LIST	= MSR_F_NEED_READ | MSR_F_NEED_WRITE,
 };
 
-/** enum msr_need - bit number of a feature that an MSR needs in the CPU and the guest's CPUID */
+/** enum msr_need - features that MSRs depend on; the values are bit numbers */
 enum msr_need {
 	MSR_NEED_NONE,
 	MSR_NEED_TSC_AUX,	/* RDTSCP or RDPID */
@@ -80,13 +83,16 @@ enum msr_need {
 	MSR_NEED_UMWAIT,
 	MSR_NEED_XSAVES,
 	MSR_NEED_PDCM,
-	MSR_NEED_INTEL,		/* the MSR exists for KVM only on an Intel host */
-	MSR_NEED_AMD,		/* the MSR exists for KVM only on an AMD host */
+	MSR_NEED_INTEL,		/* guests have the MSR on Intel hosts only */
+	MSR_NEED_AMD,		/* guests have the MSR on AMD hosts only */
 	/* The feature is never in a guest's CPUID. Userspace may read and write the MSR. */
 	MSR_NEED_TSC_RATIO,
 	MSR_NEED_LBR,
 	MSR_NEED_OSVW,
-	/* No guest has the feature, but KVM knows the MSR on Intel CPUs. */
+	/*
+	 * No guest has the feature. On Intel hosts a failed access counts as "invalid", not
+	 * "unknown".
+	 */
 	MSR_NEED_NEVER,
 };
 
@@ -111,7 +117,7 @@ struct msr_row {
 /**
  * struct msr_env - who makes an access, and which features exist
  * @host: userspace accesses the MSR, not the guest
- * @intel: the CPU is Intel's. Then KVM knows some MSRs even if the CPU lacks their feature
+ * @intel: the CPU is Intel's
  * @cpu: BIT(enum msr_need) of the features that CPU and backend have
  * @guest: BIT(enum msr_need) of the features in the guest's CPUID
  * @linear_bits: width of linear addresses, 48 or 57
@@ -137,14 +143,14 @@ extern const unsigned int msr_nr_rows;
 const struct msr_row *msr_find(u32 msr);
 
 /**
- * msr_spec_needs() - Return BIT(enum msr_need) of the speculation controls that CPUID enumerates
+ * msr_spec_needs() - Return BIT(enum msr_need) of the speculation-control MSRs that exist
  * @leaf7_edx: EDX of leaf 7 (Intel's bits)
  * @ext8_ebx: EBX of leaf 80000008h (AMD's bits)
  */
 u32 msr_spec_needs(u32 leaf7_edx, u32 ext8_ebx);
 
 /**
- * msr_spec_ctrl_legal() - Return the bits of SPEC_CTRL that CPUID enumerates
+ * msr_spec_ctrl_legal() - Return the bits that are legal in SPEC_CTRL
  * @leaf7_edx: EDX of leaf 7, sub-leaf 0
  * @leaf7_2_edx: EDX of leaf 7, sub-leaf 2
  * @ext8_ebx: EBX of leaf 80000008h
@@ -154,7 +160,10 @@ u64 msr_spec_ctrl_legal(u32 leaf7_edx, u32 leaf7_2_edx, u32 ext8_ebx);
 /** msr_check_read() - Decide whether the MSRs of @row may be read */
 enum msr_verdict msr_check_read(const struct msr_row *row, const struct msr_env *env);
 
-/** msr_check_write() - Decide whether *@val may be written; set *@val to the value to be stored */
+/**
+ * msr_check_write() - Decide whether *@val may be written to the MSRs of @row
+ * @val: changed to the value to be stored
+ */
 enum msr_verdict msr_check_write(const struct msr_row *row, const struct msr_env *env, u64 *val);
 
 /** msr_canonical() - Return true if @addr is a sign-extended number of @bits bits */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory-type range registers: stored for the guest, without effect. Guest memory is write-back, as
- * the host maps it. SDM "Memory Type Range Registers".
+ * Store the guest's memory-type range registers (MTRRs). They have no effect: guest memory is
+ * write-back, as the host maps it. SDM "Memory Type Range Registers".
  */
 #include <linux/nospec.h>
 

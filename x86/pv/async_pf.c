@@ -6,8 +6,8 @@
  * The guest enables the service by MSR. At an access to an absent page okvm injects a #PF whose CR2
  * is a token, and the guest puts the task that made the access to sleep. A work item, not the vCPU,
  * waits for the page. When the page is present, okvm writes the token to a record in guest memory
- * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. There okvm injects
- * no #PF, but halts the vCPU until the page is present or an interrupt comes. If the guest has
+ * and raises an interrupt. Most guests do not accept such a #PF in kernel mode. In this case okvm
+ * halts the vCPU instead, until the page is present or an interrupt comes. If the guest has
  * interrupts off, or has not enabled the service, okvm handles the fault synchronously.
  *
  * Upstream waits for all outstanding items when the guest disables the service and when a vCPU is
@@ -16,10 +16,11 @@
  * item has references to the mm, the module, its okvm_apf and its okvm_apf_queue, but none to the
  * vCPU.
  *
- * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue runs so
- * many items at once, so no item waits until another item's page is present. Items are charged to
- * the VMM's memory cgroup. But the worker threads and their stacks are charged to nobody, and
- * outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one user.
+ * A VM has at most APF_PER_VM items; further faults are synchronous. The VM's own workqueue can run
+ * all of them at the same time, so no item has to wait for the page of another item. Items are
+ * charged to the VMM's memory cgroup. But the worker threads and their stacks are charged to
+ * nobody, and outlive the VM and its process. So APF_PER_USER limits the items of all VMs of one
+ * user.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -59,17 +60,17 @@ static_assert(OKVM_MAX_VCPU_ID <= 1 << 12);	/* a token's low 12 bits are the vCP
  * @users: reference count: one for the vCPU, and one for each item
  * @lock: guards @vcpu, @waiting and @ready; the vCPU thread alone uses the other members
  * @vcpu: NULL once the vCPU is destroyed
- * @waiting: items whose page is absent; a dropped item is on no list and frees itself
+ * @waiting: items whose page is absent (dropped items are on no list)
  * @ready: items whose page is present
  * @msr: MSR_KVM_ASYNC_PF_EN
  * @irq_msr: MSR_KVM_ASYNC_PF_INT
  * @data: the record in guest memory
  * @nr: number of items on both lists
- * @last_gfn: gfn of the last item taken from @ready; the next fault at this page is handled
- *	synchronously
- * @next: number in the last token
- * @wake_all: announce APF_ALL next. After a migration, tasks may wait for tokens of the old host,
- *	which okvm does not know
+ * @last_gfn: gfn of the last item taken from @ready; if the next item would be for this page again,
+ *	the fault is handled synchronously
+ * @next: counter for tokens
+ * @wake_all: announce APF_ALL next. Needed after a migration: tasks may wait for tokens of the old
+ *	host, which okvm does not know
  */
 struct okvm_apf {
 	refcount_t users;
@@ -92,7 +93,7 @@ struct okvm_apf {
  * struct apf_owner - count of the items of all VMs of one user
  * @node: entry in apf_owners
  * @user: the user, with a reference
- * @queues: number of queues that point here; under apf_owners_lock
+ * @queues: number of okvm_apf_queue that point here; apf_owners_lock guards it
  * @running: number of unfinished items
  */
 struct apf_owner {
@@ -111,7 +112,7 @@ static DEFINE_HASHTABLE(apf_owners, 6);
  * @owner: the VM's user, with a reference
  * @running: number of unfinished items
  * @wq: the workqueue
- * @reap: work, executed by apf_reaper, that destroys @wq; no item of @wq can destroy @wq
+ * @reap: work item on apf_reaper that destroys @wq (an item on @wq itself cannot do so)
  */
 struct okvm_apf_queue {
 	refcount_t users;
@@ -132,7 +133,7 @@ struct okvm_apf_queue {
  * @gfn: guest frame number of the page
  * @token: the token that identifies the page to the guest
  * @write: the access was a write
- * @announced: the guest got the token by #PF and waits for it
+ * @announced: the guest got the token by #PF; false if the vCPU was halted instead
  */
 struct apf_work {
 	struct work_struct work;
@@ -204,7 +205,9 @@ static void apf_queue_reap(struct work_struct *work)
 {
 	struct okvm_apf_queue *queue = container_of(work, struct okvm_apf_queue, reap);
 
-	/* The item that dropped the last reference may still run: this waits for the item. */
+	/*
+	 * The item that dropped the last reference may still run. destroy_workqueue() waits for it.
+	 */
 	destroy_workqueue(queue->wq);
 	apf_owner_put(queue->owner);
 	kfree(queue);
@@ -325,7 +328,7 @@ static void apf_work_fn(struct work_struct *work)
 	module_put(THIS_MODULE);
 }
 
-/* Drop all items. Take those whose page is absent off apf->waiting: they free themselves later. */
+/* Drop all items. Those whose page is absent only leave apf->waiting, and free themselves later. */
 static void apf_forget(struct okvm_apf *apf)
 {
 	struct apf_work *w, *next;
@@ -404,8 +407,8 @@ static bool apf_enabled(const struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return true if okvm may inject the #PF with the token. In kernel mode, the guest accepts this #PF
- * only if it has set SEND_ALWAYS.
+ * Return true if the guest accepts a #PF with a token now. In kernel mode, it does so only if it
+ * has set SEND_ALWAYS.
  */
 static bool apf_can_tell(struct okvm_vcpu *vcpu)
 {
@@ -422,7 +425,10 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu)
 	if (!apf_enabled(vcpu) || ev->exc.pending || ev->exc.injected || ev->nmi_injected ||
 	    ev->irq.injected)
 		return false;
-	/* With HLT exits disabled okvm may inject the #PF, but must not halt the vCPU. */
+	/*
+	 * With HLT exits disabled okvm must not halt the vCPU, so it must be able to inject the
+	 * #PF.
+	 */
 	if (vcpu->vm->arch->disabled_exits & KVM_X86_DISABLE_EXITS_HLT && !apf_can_tell(vcpu))
 		return false;
 	return okvm_irq_allowed(vcpu);
@@ -441,8 +447,8 @@ static bool apf_tell(struct okvm_vcpu *vcpu, u32 token)
 }
 
 /*
- * Halt the vCPU until the page is present or an interrupt comes. If the guest has skipped an EOI,
- * do that EOI now: otherwise the old interrupt stays in service and hides new ones of its priority.
+ * Halt the vCPU until the page is present or an interrupt comes. If the guest has skipped an EOI
+ * (PV EOI), do it now: otherwise the old interrupt would block new ones of the same priority.
  */
 static void apf_halt(struct okvm_vcpu *vcpu)
 {
@@ -489,8 +495,8 @@ bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool writ
 /* ---- a page is present ---- */
 
 /*
- * Take the first item off apf->ready whose member announced is equal to @announced. (It is true if
- * the guest has got the item's token by #PF.) Return: the item, or NULL
+ * Take the first item with the given value of @announced off apf->ready.
+ * Return: the item, or NULL
  */
 static struct apf_work *apf_take(struct okvm_apf *apf, bool announced)
 {
@@ -540,7 +546,9 @@ void okvm_apf_ready(struct okvm_vcpu *vcpu)
 	struct okvm_apf *apf = vcpu->arch->pv->apf;
 	struct apf_work *w;
 
-	/* Wake the vCPU. If its page is still absent, it repeats its access and halts again. */
+	/*
+	 * Wake the vCPU if it is halted. If the page that it needs is still absent, it halts again.
+	 */
 	vcpu->arch->apf_halted = false;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	while ((w = apf_take(apf, false)))

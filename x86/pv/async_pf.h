@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asynchronous page faults; "page ready" is announced only by interrupt (DELIVERY_AS_INT). */
+/*
+ * Asynchronous page faults. An interrupt tells the guest that a page is present; okvm does not
+ * support the older way, a #PF.
+ */
 #ifndef OKVM_X86_PV_ASYNC_PF_H
 #define OKVM_X86_PV_ASYNC_PF_H
 
@@ -11,20 +14,27 @@ struct okvm_vm;
 
 /** okvm_apf_init() - Initialize at module load. Return: 0 or -ENOMEM */
 int okvm_apf_init(void);
-/** okvm_apf_exit() - Clean up at module unload, with no VM and no item left. May sleep */
+/** okvm_apf_exit() - Clean up at module unload. No VM and no work item is left. May sleep */
 void okvm_apf_exit(void);
 
 /** okvm_apf_create() - Return a new vCPU's state, or NULL if out of memory */
 struct okvm_apf *okvm_apf_create(struct okvm_vcpu *vcpu);
-/** okvm_apf_destroy() - Drop a vCPU's items and state without waiting; accepts NULL */
+/**
+ * okvm_apf_destroy() - Drop a vCPU's work items and its state; do not wait for them
+ * @apf: may be NULL
+ */
 void okvm_apf_destroy(struct okvm_apf *apf);
-/** okvm_apf_reset() - RESET and INIT: disable the service and drop all outstanding pages */
+/** okvm_apf_reset() - At RESET and INIT: disable the service and drop all work items */
 void okvm_apf_reset(struct okvm_vcpu *vcpu);
 
-/** okvm_apf_ready() - Serve OKVM_REQ_APF_READY, under vm->srcu: announce a present page */
+/**
+ * okvm_apf_ready() - Serve OKVM_REQ_APF_READY: tell the guest that a page is present
+ *
+ * The caller holds vm->srcu.
+ */
 void okvm_apf_ready(struct okvm_vcpu *vcpu);
 
-/** okvm_apf_vm_destroy() - Drop the VM's queue without waiting, after its vCPUs are destroyed */
+/** okvm_apf_vm_destroy() - Drop the VM's workqueue, after all vCPUs; do not wait for work items */
 void okvm_apf_vm_destroy(struct okvm_vm *vm);
 
 /**

@@ -54,7 +54,9 @@ static long kick_cpu(struct okvm_vcpu *vcpu, u32 apic_id)
 
 	if (!okvm_pv_has(vcpu, KVM_FEATURE_PV_UNHALT))
 		return -KVM_ENOSYS;
-	/* Without an in-kernel LAPIC the kick reaches no vCPU, but still returns success. */
+	/*
+	 * Without an in-kernel LAPIC there is no target, but the hypercall still returns success.
+	 */
 	target = okvm_lapic_in_kernel(vcpu) ? okvm_apic_dest(vcpu->vm, apic_id) : NULL;
 	if (target) {
 		WRITE_ONCE(target->arch->pv->unhalted, true);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Paravirtual MSRs, steal time, halt polling, PV unhalt. Async page faults are in async_pf.c. */
+/*
+ * Handle the paravirtual MSRs, steal time, halt polling and PV unhalt. Asynchronous page faults are
+ * in async_pf.c.
+ */
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
@@ -66,9 +69,10 @@ static gpa_t steal_gpa(const struct okvm_pv_vcpu *pv)
 }
 
 /*
- * Clear the preempted flag in the guest's steal-time record, because the vCPU runs again. While the
- * flag was set, another vCPU may have set KVM_VCPU_FLUSH_TLB in the same byte instead of sending an
- * IPI: if so, flush the TLB.
+ * Clear the preempted flag in the guest's steal-time record, because the vCPU runs again. If
+ * another vCPU has set KVM_VCPU_FLUSH_TLB in the same byte (instead of sending an IPI), flush the
+ * TLB.
+ * Return: false if the record cannot be written
  */
 static bool clear_preempted(struct okvm_vcpu *vcpu)
 {
@@ -85,8 +89,8 @@ static bool clear_preempted(struct okvm_vcpu *vcpu)
 	if (ret < 0)
 		return false;
 	/*
-	 * If ret is not 0, every try has failed, because the guest kept changing the byte. The
-	 * guest may have set KVM_VCPU_FLUSH_TLB in it: flush the TLB in this case, too.
+	 * ret is 1 if every try has failed, because the guest kept changing the byte. It may have
+	 * set KVM_VCPU_FLUSH_TLB, so flush the TLB in this case, too.
 	 */
 	if (okvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH) && (ret || old & KVM_VCPU_FLUSH_TLB))
 		okvm_mmu_invalidate(vcpu, OKVM_INVPCID_ALL, 0, 0);
@@ -120,8 +124,8 @@ void okvm_steal_update(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set the preempted flag in the guest's steal-time record. If the record's page is absent, do not
- * write the flag: preemption is off, so this function cannot wait for the page.
+ * Set the preempted flag in the guest's steal-time record. Preemption is off, so this function
+ * cannot wait for the record's page: if the page is absent, do nothing.
  */
 void okvm_pv_put(struct okvm_vcpu *vcpu)
 {
@@ -130,9 +134,9 @@ void okvm_pv_put(struct okvm_vcpu *vcpu)
 	int idx;
 
 	/*
-	 * While the flag is set, another vCPU may change page tables and leave the TLB flush to
-	 * this vCPU's next VM entry. If okvm were emulating an instruction meanwhile, it would use
-	 * old translations (CVE-2022-39189). So set the flag only between instructions.
+	 * Set the flag only between instructions. While it is set, another vCPU may change page
+	 * tables and leave the TLB flush to this vCPU's next VM entry. If okvm continued the
+	 * emulation of an instruction before that, it would use old translations (CVE-2022-39189).
 	 */
 	if (pv->told_preempted || !vcpu->arch->between_insns || current->mm != vcpu->vm->mm)
 		return;
@@ -155,8 +159,8 @@ static int set_steal(struct okvm_vcpu *vcpu, u64 val)
 	if (!(val & KVM_MSR_ENABLED))
 		return OKVM_MSR_OK;
 	/*
-	 * If no memory slot contains the steal-time record yet, the cache looks it up at its first
-	 * use.
+	 * okvm_cache_init() fails if no memory slot contains the record. A slot may be created
+	 * later, so let the cache look for the record at its first use.
 	 */
 	if (okvm_cache_init(vcpu->vm, &pv->steal, steal_gpa(pv), sizeof(struct kvm_steal_time)))
 		pv->steal = (struct okvm_gpa_cache) {
@@ -226,8 +230,8 @@ static void set_system_time(struct okvm_vcpu *vcpu, u64 val, bool old, bool host
 	struct okvm_arch_vm *avm = vcpu->vm->arch;
 
 	/*
-	 * A guest that uses the old kvmclock MSRs does not expect a master clock: decide anew
-	 * whether the VM has one.
+	 * A VM whose boot vCPU uses the old kvmclock MSRs has no master clock. The boot vCPU has
+	 * changed from old to new MSRs or back: decide anew.
 	 */
 	if (!vcpu->id && !host && avm->boot_old_clock != old) {
 		avm->boot_old_clock = old;
@@ -247,7 +251,7 @@ static int set_pv_eoi(struct okvm_vcpu *vcpu, u64 val)
 {
 	if (!okvm_lapic_in_kernel(vcpu))
 		return val ? OKVM_MSR_GP : OKVM_MSR_OK;
-	/* The flag at the old address says whether the guest has skipped an EOI: read it first. */
+	/* Do a skipped EOI before the flag moves: the flag at the old address tells about it. */
 	okvm_apic_pv_eoi_exit(vcpu);
 	return okvm_apic_set_pv_eoi(vcpu, val) ? OKVM_MSR_GP : OKVM_MSR_OK;
 }

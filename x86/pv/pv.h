@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Hypercalls, and the paravirtual state of a vCPU, which the guest sets by KVM's MSRs. */
+/* Handle hypercalls, and the paravirtual state of a vCPU, which the guest sets by KVM's MSRs. */
 #ifndef OKVM_X86_PV_PV_H
 #define OKVM_X86_PV_PV_H
 

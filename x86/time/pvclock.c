@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kvmclock: the guest computes nanoseconds from its TSC and a base (TSC value and time), which okvm
- * writes to guest memory.
+ * kvmclock: okvm writes a base, a pair of TSC value and time, to guest memory. The guest computes
+ * the current time from the base and its TSC.
  *
  * If the host's clock source is the TSC and the TSCs of all vCPUs are synchronous, all vCPUs get
  * one base (the "master clock"), and a flag tells the guest that it may compare times of different
@@ -65,7 +65,10 @@ static void queue_update(struct irq_work *work)
 
 static DEFINE_IRQ_WORK(update_irq_work, queue_update);
 
-/* Note a change of the host's clock. The timekeeper's lock is held here, so defer the update. */
+/*
+ * The host's clock source may have changed. If so, update the VMs later: the timekeeper's lock is
+ * held here.
+ */
 static int clock_changed(struct notifier_block *nb, unsigned long unused, void *priv)
 {
 	const struct timekeeper *tk = priv;
@@ -115,7 +118,7 @@ bool okvm_masterclock_possible(struct okvm_vm *vm)
 	       avm->nr_vcpus_matched_tsc + 1 == atomic_read(&vm->online_vcpus);
 }
 
-/* Take a new base of kvmclock. If @set, set kvmclock to @clock; otherwise its time stays as is. */
+/* Take a new base of kvmclock. If @set is true, also set kvmclock to the time @clock. */
 static void take_base(struct okvm_vm *vm, bool set, u64 clock)
 {
 	struct okvm_arch_vm *avm = vm->arch;
@@ -192,8 +195,8 @@ static u64 cycles_to_ns(struct tsc_scale s, u64 cycles)
 }
 
 /*
- * Set *@tsc and *@ns to the host's TSC and to kvmclock at one and the same moment. Return: true if
- * the values are the base that all vCPUs share; false if they were read just now
+ * Read the host's TSC into *@tsc and kvmclock into *@ns, both of the same moment.
+ * Return: true if the values are the base that all vCPUs share; false if they were read just now
  */
 static bool read_base(struct okvm_vm *vm, u64 *tsc, u64 *ns)
 {
@@ -229,8 +232,9 @@ static u64 kvmclock_ns(struct okvm_vm *vm)
 /* ---- the guest's record ---- */
 
 /*
- * Write the guest's kvmclock record. The version is odd during the write and even afterwards, so
- * that other vCPUs reading the record retry. Return: false if no memory slot contains the record
+ * Write the guest's kvmclock record. The record's version is odd during the write: the guest then
+ * reads again.
+ * Return: false if no memory slot contains the record
  */
 static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
@@ -253,15 +257,19 @@ static bool write_record(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *
 	return true;
 }
 
-/* Write the kvmclock record. If that fails, clock_late makes okvm_arch_slots_changed() retry. */
+/*
+ * Write the kvmclock record. If that fails, set clock_late, so that okvm_arch_slots_changed()
+ * retries.
+ */
 static void write_record_or_wait(struct okvm_vcpu *vcpu, struct pvclock_vcpu_time_info *info)
 {
 	struct okvm_pv_vcpu *pv = vcpu->arch->pv;
 
 	WRITE_ONCE(pv->clock_late, true);
 	/*
-	 * Set clock_late before reading the memory slots: okvm_arch_slots_changed() reads
-	 * clock_late after the slots have changed.
+	 * Set clock_late before the memory slots are read. okvm_arch_slots_changed() reads
+	 * clock_late after they have changed. So either the new slots are seen here, or clock_late
+	 * is seen there.
 	 */
 	smp_mb();
 	if (!write_record(vcpu, info))
@@ -276,7 +284,10 @@ void okvm_arch_slots_changed(struct okvm_vm *vm)
 	struct okvm_vcpu *vcpu;
 	unsigned long i;
 
-	/* Read clock_late after the slots have changed: pairs with write_record_or_wait(). */
+	/*
+	 * Read clock_late after the slots have changed. Pairs with smp_mb() in
+	 * write_record_or_wait().
+	 */
 	smp_mb();
 	okvm_for_each_vcpu(i, vcpu, vm)
 		if (READ_ONCE(vcpu->arch->pv->clock_late))
@@ -297,7 +308,10 @@ void okvm_pvclock_update(struct okvm_vcpu *vcpu)
 	}
 	if (read_base(vcpu->vm, &tsc, &ns))
 		info.flags |= PVCLOCK_TSC_STABLE_BIT;
-	/* The guest's TSC runs at this frequency. The one set by userspace may differ a little. */
+	/*
+	 * This is the real frequency of the guest's TSC. It may differ a little from what userspace
+	 * set.
+	 */
 	khz = okvm_tsc_scale(tsc_khz, vcpu->arch->tsc_ratio);
 	s = scale_of(max(khz, 1u));
 	info.tsc_timestamp = okvm_arch_guest_tsc(vcpu, tsc);

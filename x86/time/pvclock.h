@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* kvmclock, and the host clock that kvmclock is based on. */
+/* Write kvmclock for guests, and read the host clock that kvmclock is based on. */
 #ifndef OKVM_X86_TIME_PVCLOCK_H
 #define OKVM_X86_TIME_PVCLOCK_H
 
@@ -27,7 +27,11 @@ void okvm_clock_vm_destroy(struct okvm_vm *vm);
  * Does not sleep.
  */
 void okvm_masterclock_update(struct okvm_vm *vm);
-/** okvm_masterclock_possible() - Return true if all vCPUs can share a base. Under arch->tsc_lock */
+/**
+ * okvm_masterclock_possible() - Return true if all vCPUs can share a base of kvmclock
+ *
+ * The caller holds vm->arch->tsc_lock.
+ */
 bool okvm_masterclock_possible(struct okvm_vm *vm);
 /**
  * okvm_wall_clock_write() - Write the wall-clock record at @gpa, for MSR_KVM_WALL_CLOCK

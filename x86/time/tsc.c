@@ -2,11 +2,11 @@
 /*
  * The guest's time-stamp counter: guest TSC = host TSC * ratio + offset.
  *
- * If the VMM writes about the same value to several vCPUs' TSCs, the VMM wants synchronous TSCs, so
- * okvm gives these vCPUs the same offset. A value is about the same if it differs by less than a
- * second from what the TSC that was written before has reached meanwhile. The vCPUs with
- * synchronous TSCs form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if
- * all vCPUs are in the newest generation.
+ * A VMM that wants synchronous TSCs writes about the same value to the TSCs of all vCPUs. okvm
+ * recognizes this if the new value differs by less than a second from what the TSC that was written
+ * last has reached by now. okvm then gives both vCPUs the same offset. vCPUs with synchronous TSCs
+ * form a generation. kvmclock can have a common base (x86/time/pvclock.c) only if all vCPUs are in
+ * the newest generation.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -24,7 +24,7 @@
 #define RATIO_ONE	BIT_ULL(OKVM_TSC_RATIO_BITS)
 #define TOLERANCE_PPM	250		/* a frequency this near the host's needs no scaling */
 /*
- * Stands for a deadline whose host TSC does not fit in 64 bits. It is not U64_MAX: this is
+ * The host TSC of a deadline that does not fit in 64 bits. The value U64_MAX would be
  * OKVM_NO_DEADLINE, which makes the backend disarm the timer.
  */
 #define NEVER		(U64_MAX - 1)
@@ -48,7 +48,7 @@ u64 okvm_arch_host_tsc(struct okvm_vcpu *vcpu, u64 guest_tsc)
 
 	if (guest_tsc <= guest_now)
 		return now;
-	/* Do not divide if the quotient does not fit in 64 bits: the instruction would fault. */
+	/* If the quotient does not fit in 64 bits, DIV would fault: do not divide then. */
 	if (ratio != RATIO_ONE)
 		delta = delta >> 16 >= ratio ? NEVER : mul_u64_u64_div_u64(delta, RATIO_ONE, ratio);
 	return delta < NEVER - now ? now + delta : NEVER;
@@ -86,8 +86,9 @@ static u64 ns_to_guest_cycles(const struct okvm_vcpu *vcpu, u64 ns)
 }
 
 /*
- * Record a TSC write: @tsc was written at time @ns and resulted in @offset. @matched: the vCPU
- * joins the current generation. Return: true if the VM's kvmclock base must be updated
+ * Record a TSC write: @tsc was written at time @ns, and the vCPU got @offset. @matched: the vCPU
+ * joins the newest generation; otherwise it begins a new one.
+ * Return: true if the VM's kvmclock base must be updated
  */
 static bool note_write(struct okvm_vcpu *vcpu, u64 offset, u64 tsc, u64 ns, bool matched)
 {
@@ -231,7 +232,10 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 	raw_spin_lock_irqsave(&avm->tsc_lock, flags);
 	changed = avm->tsc_lost != lost;
 	WRITE_ONCE(avm->tsc_lost, lost);
-	/* Do not compare TSC writes with one before the suspend: with 0, means_sync() is false. */
+	/*
+	 * Make means_sync() return false at the next TSC write: that must not be compared with a
+	 * write before the suspend.
+	 */
 	avm->last_tsc_khz = 0;
 	raw_spin_unlock_irqrestore(&avm->tsc_lock, flags);
 	if (changed)
@@ -359,7 +363,10 @@ void okvm_tsc_migrate(struct okvm_vcpu *vcpu)
 {
 	struct okvm_arch_vcpu *arch = vcpu->arch;
 
-	/* If the CPUs' TSCs differ, continue from the guest's TSC at the last okvm_tsc_put(). */
+	/*
+	 * If the CPUs' TSCs may differ, let the guest's TSC continue from its value at
+	 * okvm_tsc_put().
+	 */
 	if (unlikely(check_tsc_unstable()) && arch->last_guest_tsc) {
 		arch->tsc_offset = offset_for(vcpu, arch->last_guest_tsc);
 		arch->ops->update_intercepts(vcpu, OKVM_ICPT_TSC);

@@ -92,7 +92,10 @@ static bool plain_cap(long cap)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
-	/* Nested guests do not exist, so kvm_run.flags never has the guest-mode bit. */
+	/*
+	 * This promises a bit of kvm_run.flags for nested guests. There are none, so it is never
+	 * set.
+	 */
 	case KVM_CAP_X86_GUEST_MODE:
 	case KVM_CAP_LAST_CPU:
 	case KVM_CAP_PCI_SEGMENT:
@@ -153,7 +156,7 @@ int okvm_arch_check_extension(struct okvm_vm *vm, long cap)
 	case KVM_CAP_XCRS:
 		return !!boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
-		/* The size of a vCPU's XSAVE state, at least sizeof(struct kvm_xsave). */
+		/* Size of the buffer for KVM_GET_XSAVE2, at least sizeof(struct kvm_xsave). */
 		return okvm_fpu_uabi_size(host);
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
@@ -214,8 +217,8 @@ static int disable_quirks(struct okvm_vm *vm, u64 quirks, u64 valid)
 }
 
 /*
- * Make the VM's huge pages executable. By executing huge pages a guest can halt some machines (iTLB
- * multihit). So the process must be allowed to reboot the host, in the initial user namespace.
+ * Make the VM's huge pages executable. A guest that executes huge pages can halt some machines
+ * (iTLB multihit). So this needs CAP_SYS_BOOT in the initial user namespace.
  */
 static int disable_nx(struct okvm_vm *vm, u64 val)
 {

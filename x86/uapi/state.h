@@ -6,7 +6,8 @@
 #include "x86/x86.h"
 
 /**
- * okvm_sync_regs_load() - When KVM_RUN begins, set the state that kvm_dirty_regs names
+ * okvm_sync_regs_load() - Copy from kvm_run the state that kvm_dirty_regs names, when KVM_RUN
+ * begins
  *
  * Called with the vCPU loaded, under vm->srcu. Return: 0, or -EINVAL for unknown bits or illegal
  * registers

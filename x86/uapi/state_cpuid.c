@@ -22,8 +22,8 @@ static void after_set(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set CPUID to @entries. Even if this function fails, the caller must not use or free @entries
- * afterwards. A vCPU that has run accepts only the CPUID that it has already.
+ * Set CPUID to @entries. The caller must not use or free @entries afterwards, even if this function
+ * fails. If the vCPU has run, @entries must be the CPUID that it has.
  */
 static int set_cpuid(struct okvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, int nent)
 {

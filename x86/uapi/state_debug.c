@@ -58,11 +58,14 @@ static long ioc_set_guest_debug(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg
 				     X86_TRAP_DB : X86_TRAP_BP);
 	}
 	/*
-	 * okvm_exit_dr_lend() may have lent the CPU's debug registers to the guest for the next VM
-	 * entry. Withdraw this. The guest's values are still in arch->db.
+	 * Cancel a loan of the CPU's debug registers to the guest (okvm_exit_dr_lend()). The
+	 * guest's values are still in arch->db.
 	 */
 	arch->debug_regs_live = false;
-	/* okvm_guest_rflags() removes a debugger's TF: call it before guest_debug changes. */
+	/*
+	 * Call this before guest_debug changes: it removes the TF of a debugger that single-steps
+	 * now.
+	 */
 	rflags = okvm_guest_rflags(vcpu);
 	arch->guest_debug = dbg->control & KVM_GUESTDBG_ENABLE ? dbg->control : 0;
 	if (arch->guest_debug & KVM_GUESTDBG_USE_HW_BP) {

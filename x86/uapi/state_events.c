@@ -24,8 +24,8 @@ int okvm_user_visible_irq(const struct okvm_vcpu *vcpu)
 	if (ev->irq.injected && !ev->irq.soft)
 		return ev->irq.vector;
 	/*
-	 * Without an in-kernel irqchip, the VMM's PIC has already acknowledged the vector of
-	 * KVM_INTERRUPT. So this vector counts as injected.
+	 * Without an in-kernel irqchip, the vector of KVM_INTERRUPT counts as injected, because the
+	 * VMM's PIC has already acknowledged it.
 	 */
 	if (ev->user_irq >= 0 && !okvm_lapic_in_kernel(vcpu))
 		return ev->user_irq;
@@ -42,7 +42,7 @@ static void deliver_payload(struct okvm_vcpu *vcpu, struct okvm_exception *exc)
 	if (exc->vector == X86_TRAP_PF) {
 		arch->cr2 = exc->payload;
 	} else if (exc->vector == X86_TRAP_DB) {
-		/* Keep DR6's upper half 0: loading DR6 with another upper half would fault. */
+		/* The upper half of DR6 must be 0: a load of DR6 would fault otherwise. */
 		arch->dr6 &= ~DR_TRAP_BITS;
 		arch->dr6 |= DR6_RESERVED | lower_32_bits(exc->payload);
 		arch->dr6 ^= exc->payload & DR6_RESERVED;
@@ -102,7 +102,7 @@ void okvm_get_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events
 			 KVM_VCPUEVENT_VALID_PAYLOAD | KVM_VCPUEVENT_VALID_TRIPLE_FAULT)
 
 /*
- * Clear the fields of the exception in @events that have no meaning with the given @events->flags.
+ * Check @events, and clear those fields of its exception that have no meaning with its flags.
  * Return: the reason why @events is illegal, or NULL if it is legal
  */
 static const char *normalize_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
@@ -154,7 +154,7 @@ static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events
 	vcpu->arch->event_ops->set_nmi_masked(vcpu, events->nmi.masked);
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		ev->nmi_pending = min_t(u8, events->nmi.pending, OKVM_MAX_NMIS);
-		/* With NMIs masked, only one can wait. */
+		/* While NMIs are masked, at most one NMI can be pending: drop the others. */
 		okvm_take_nmis(vcpu);
 	}
 }
@@ -171,7 +171,10 @@ int okvm_set_vcpu_events(struct okvm_vcpu *vcpu, struct kvm_vcpu_events *events)
 	ev->irq.injected = events->interrupt.injected;
 	ev->irq.vector = events->interrupt.nr;
 	ev->irq.soft = events->interrupt.soft;
-	/* ev->insn_len belongs to an earlier event. 0: okvm decodes the instruction at RIP. */
+	/*
+	 * ev->insn_len belongs to an earlier event. With 0, okvm decodes the instruction at RIP if
+	 * it needs the length.
+	 */
 	ev->insn_len = 0;
 	if (!okvm_lapic_in_kernel(vcpu))
 		ev->user_irq = -1;

@@ -168,8 +168,8 @@ static void set_control_regs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sre
 }
 
 /*
- * If @sregs and RIP have the values of a reset, make a halted BSP runnable: some VMMs reset a BSP
- * only by writing its registers, and expect the BSP to run then.
+ * Some VMMs reset the BSP by writing its registers, and then expect it to run. So if @sregs and RIP
+ * have the values of a reset, make a halted BSP runnable.
  */
 static void wake_reset_bsp(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 {
@@ -234,7 +234,7 @@ static int set_sregs(struct okvm_vcpu *vcpu, const struct kvm_sregs *sregs)
 		ev->irq.injected = true;
 		ev->irq.soft = false;
 		ev->irq.vector = vector;
-		/* The bitmap may name a pending KVM_INTERRUPT: do not inject that one twice. */
+		/* This may be the interrupt of a pending KVM_INTERRUPT: do not inject it twice. */
 		if (!okvm_lapic_in_kernel(vcpu))
 			ev->user_irq = -1;
 	}

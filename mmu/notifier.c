@@ -117,8 +117,8 @@ static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct m
 }
 
 /*
- * Clear accessed bits without a flush. An access that hits in a TLB sets no accessed bit, so a page
- * in use may look unused.
+ * Clear accessed bits without a flush, as the host expects of this callback. A page in use may then
+ * look unused, because an access that hits in a TLB sets no accessed bit.
  */
 static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 					 unsigned long start, unsigned long end)

@@ -95,7 +95,9 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced: an unused or unusable one (root_alive()) if there is one. */
+/*
+ * Choose the root to be replaced: an unused or unusable one (root_alive()), or else each in turn.
+ */
 static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 {
 	struct shadow_root *r;

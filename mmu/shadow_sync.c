@@ -307,9 +307,9 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shad
 }
 
 /*
- * Return true if the guest has probably freed the page table that @t shadows, because no entry
- * points to @t. Return false if @t is a top table, to which no entry ever points: a vCPU keeps only
- * its last roots, so a guest process may use the table although no root has it.
+ * Return true if the guest has probably freed the page table that @t shadows: @t is no top table,
+ * and no entry points to @t. For a top table the function cannot tell, so it returns false: no
+ * entry ever points to a top table, and a guest process may use one that no vCPU keeps as a root.
  */
 static bool wrote_freed(const struct shadow_table *t)
 {

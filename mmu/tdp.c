@@ -249,9 +249,9 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if ZAP_TURN
- * entries were looked at and another thread waits for the lock. A yield to waiting threads is rare,
- * because it costs a flush and lets all vCPUs that have faulted take the lock.
+ * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if another
+ * thread waits for the lock and ZAP_TURN entries were looked at. Do not yield for each entry: a
+ * yield costs a flush, and lets all vCPUs that have faulted take the lock.
  */
 static bool zap_should_yield(const struct mmu_zap *z)
 {

@@ -258,7 +258,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, make vCPUs load new EOI maps */
+/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, update EOI-exit bitmaps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Tables of the ioctls of irq/, each defined in the file of its handlers. */

@@ -286,10 +286,11 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * Add @irqfd to the eventfd's wait queue. @irqfd is on the list of active irqfds already: a hangup
- * can come as soon as @irqfd is on the queue, and must find it on the list. Since Linux 6.17 the
- * queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate() has refused a
- * second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
+ * Add @irqfd to the eventfd's wait queue. @irqfd must be on the list of active irqfds already: a
+ * hangup can come as soon as @irqfd is on the queue, and must find it on the list.
+ *
+ * Since Linux 6.17 the queue refuses @irqfd if it already has an irqfd of another VM. A refused
+ * @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {

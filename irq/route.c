@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GSI routing table in use, the lines that it connects, and ack notifiers.
+ * Replace the GSI routing table, set the levels of GSIs, and call ack notifiers.
  *
  * Tables are read under plain RCU, because every reader is short and never sleeps. With vm->srcu
  * instead, a change of routes could wait for ever: other readers of vm->srcu sleep in page faults
- * that userspace has to resolve. Irqfds look up their route at each signal, so they need not be
- * notified of a new table.
+ * that userspace has to resolve.
+ *
+ * Irqfds look up their route at each signal, so they need not be notified of a new table.
  */
 #include <linux/error-injection.h>
 #include <linux/slab.h>

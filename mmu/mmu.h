@@ -99,7 +99,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @gva: the guest-linear address
  * @acc: enum okvm_access: the hardware's error code, and OKVM_ACC_IMPLICIT
  * @gpa: output for OKVM_FAULT_MMIO: the guest-physical address
- * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes at the access's privilege
+ * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny a write with the privilege of the
+ *	access
  * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the current generation of slots says that
  *	no memory slot contains @gpa
  * @guest: output for OKVM_FAULT_GUEST: the error code of the #PF to inject
@@ -143,7 +144,7 @@ enum okvm_invalidation {
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
 /**
  * okvm_mmu_invlpg_fast() - do INVLPG with IRQs off
- * Return: false if nothing was done: call okvm_mmu_invalidate()
+ * Return: false if nothing was done and okvm_mmu_invalidate() has to be called
  */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
@@ -159,7 +160,7 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
  * okvm_mmu_cr3_fast() - make the guest's new CR3 take effect with IRQs off, in long mode only
  *
  * Flushes all translations of guest-linear addresses, global ones included.
- * Return: false if nothing was done: call okvm_mmu_cr3_loaded()
+ * Return: false if nothing was done and okvm_mmu_cr3_loaded() has to be called
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 

@@ -33,8 +33,8 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 		WRITE_ONCE(mmu->inv_end, end);
 	} else {
 		/*
-		 * [inv_start, inv_end) contains all active invalidations. It shrinks only when none
-		 * is active.
+		 * [inv_start, inv_end) contains all active invalidations. While one is active, the
+		 * range only grows.
 		 */
 		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
 		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));

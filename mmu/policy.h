@@ -83,8 +83,8 @@ struct mmu_policy {
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
 	/*
-	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; in long mode only. Return:
-	 * false if nothing was done: call cr3_loaded()
+	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; in long mode only.
+	 * Return: false if nothing was done and cr3_loaded() has to be called
 	 */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
@@ -92,7 +92,10 @@ struct mmu_policy {
 	/* Flush translations of linear addresses for the guest, see okvm_mmu_invalidate(). */
 	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			   gva_t gva);
-	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
+	/*
+	 * Do INVLPG, with IRQs off.
+	 * Return: false if nothing was done and invalidate() has to be called
+	 */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/*
 	 * The emulator has written @bytes at @gpa: update the shadow tables of this page. Return:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow tables: allocation, lookup, linking, zapping, and the shrinker. See shadow.h. */
+/* Allocate, look up, link and zap shadow tables, also for the shrinker. See shadow.h. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>

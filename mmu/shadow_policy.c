@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow paging as a struct mmu_policy: the guest's TLB flushes, the callbacks. See shadow.h. */
+/*
+ * Define shadow paging as a struct mmu_policy, and handle TLB flushes of the guest. See shadow.h.
+ */
 #include <linux/mm.h>
 
 #include "core/compat.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest's writes to its tables: emulated writes and out-of-sync tables. See shadow.h. */
+/*
+ * Follow the guest's writes to its page tables: emulated writes, and writes to tables that are out
+ * of sync. See shadow.h.
+ */
 #include <linux/mm.h>
 
 #include "core/compat.h"

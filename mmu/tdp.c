@@ -338,8 +338,8 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 }
 
 /*
- * Zap the leaves of [@start, @end), and the tables below entries at @level whose whole range is
- * inside [@start, @end).
+ * Zap the leaves of [@start, @end). Also zap each table below an entry at @level if the whole range
+ * of the entry is inside [@start, @end).
  */
 static void zap_pass(struct mmu_zap *z, gfn_t start, gfn_t end, int level)
 {

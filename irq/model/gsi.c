@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Building and reading the GSI routing table, and decoding MSIs.
- */
+/* Build and read the GSI routing table, and decode MSIs. */
 #include <linux/align.h>
 #include <linux/array_size.h>
 #include <linux/bits.h>

@@ -201,8 +201,8 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 
 	spin_lock_irqsave(&irq->irqfd_lock, flags);
 	/*
-	 * The irqfd still exists. If an ioctl has already deactivated the irqfd, the shutdown has
-	 * not freed it yet: the shutdown first waits for the wait queue's lock, which is held here.
+	 * The irqfd still exists, even if an ioctl has already deactivated it: before the shutdown
+	 * frees an irqfd, it waits for the lock of the wait queue, which is held here.
 	 */
 	if (!list_empty(&irqfd->node))
 		irqfd_deactivate(irq, irqfd);

@@ -223,8 +223,9 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 /* ---- acknowledge notifiers ---- */
 
 /*
- * Find the notifier of @kind of a GSI. Resamplers are indexed by GSI, not on a list: an EOI may
- * look for one with IRQs off, and a VMM may have as many resamplers as it has file descriptors.
+ * Find the notifier of @kind of a GSI. Resamplers are indexed by GSI and not on a list, because an
+ * EOI may look for one with IRQs off. A list could be long: a VMM may have as many resamplers as it
+ * has file descriptors.
  */
 static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The local APIC of a vCPU: this file creates and resets it, changes its mode, serves the run loop,
- * and has the ioctls that save and restore it.
+ * Create and reset the local APIC of a vCPU, change its mode, and serve the run loop and the ioctls
+ * that save and restore it.
  */
 #include <linux/kvm.h>
 #include <linux/ktime.h>

@@ -34,8 +34,8 @@
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
  * @nx_node, @nx_work: node in nx.c's list of VMs, and the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
- * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
- *	with the lock held for reading; tables are removed with the lock held for writing
+ * @lock: with two-dimensional paging, vCPUs hold the lock for reading to change entries (by
+ *	compare-and-exchange) and to add tables. Tables are removed with the lock held for writing
  * @notifier: the host's MM reports changes of the VMM's address space through it
  * @registered: @notifier is registered
  * @hole_gfn, @hole_pfn: a frame in no memory slot, and the host frame that okvm maps there
@@ -287,7 +287,7 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
  * notifier_stale() - return true if the host has invalidated @hva since @seq was sampled
  *
  * Caller holds mmu->lock. If the result is false, the caller may map the page before it drops the
- * lock: an invalidation that begins later waits for the lock and then removes the mapping.
+ * lock. An invalidation that begins later waits for the lock and then removes the mapping.
  */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {

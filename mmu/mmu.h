@@ -29,8 +29,8 @@ enum okvm_access {
 /**
  * enum okvm_fault_verdict - result of handling a fault; negative values are errnos for KVM_RUN
  * @OKVM_FAULT_FIXED: enter the guest again: the page is mapped, or the access has to be repeated
- * @OKVM_FAULT_MMIO: emulate the instruction: there is no memory, or the access is a write to
- *	read-only memory, or a write that shadow paging cannot allow (such as to a page table)
+ * @OKVM_FAULT_MMIO: emulate the instruction. Either there is no memory, or the access is a write to
+ *	read-only memory, or it is a write that shadow paging cannot allow (such as to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
  * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()). The
  *	caller does the same as for OKVM_FAULT_FIXED
@@ -183,7 +183,7 @@ bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
  */
 bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn);
 
-/** okvm_mmu_set_limit() - KVM_SET_NR_MMU_PAGES: allow @pages shadow tables at most, 0: default */
+/** okvm_mmu_set_limit() - allow at most @pages shadow tables (KVM_SET_NR_MMU_PAGES); 0: default */
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages);
 
 /** okvm_mmu_unload() - drop a vCPU's roots for RESET, INIT or new CPUID, and request a reload */

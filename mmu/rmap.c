@@ -5,8 +5,8 @@
  * Upstream has an array in each memory slot, with one word per frame and level. If a frame is
  * mapped more than once, this word points to a list of blocks of pointers. In okvm the word is in
  * the frame's struct shadow_block. If a frame is mapped more than once, its leaves are linked with
- * each other: each shadow table has an array of links (table->link), which a page fault allocates
- * when the table first needs one. So no leaf needs an allocation of its own.
+ * each other. For this, a shadow table has an array of links (table->link). A page fault allocates
+ * the array when the table first needs it, so no leaf needs an allocation of its own.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -293,8 +293,9 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
 /* ---- all leaves of a frame ---- */
 
 /*
- * Clear @bits in one leaf, by compare-and-exchange: hardware may set accessed and dirty bits, and
- * another thread may clear the accessed bit, at the same time. Return: true if any bit was set
+ * Clear @bits in one leaf. This needs compare-and-exchange: at the same time, hardware may set
+ * accessed and dirty bits, and another thread may clear the accessed bit.
+ * Return: true if any bit was set
  */
 static bool leaf_clear(u64 *entry, u64 bits)
 {

@@ -171,9 +171,9 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
 	/*
-	 * In two cases, let the next flush go to all vCPUs instead of searching for the roots that
-	 * lead to @t: the VM has one vCPU, which is cheap to flush; or the searches since the last
-	 * flush have taken SHADOW_CLIMBED steps.
+	 * Do not search for the roots that lead to @t if the VM has one vCPU, which is cheap to
+	 * flush, or if the searches since the last flush have taken SHADOW_CLIMBED steps. Assume
+	 * that all vCPUs have such a root.
 	 */
 	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
 		atomic64_or(all, &sh->stale);

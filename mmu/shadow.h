@@ -83,8 +83,8 @@
 /* Maximum number of new tables that one fault needs. */
 #define SHADOW_SPARE		5
 /*
- * Maximum number of arrays of links needed to add an entry to a chain: one for the table of the
- * entry, and one for the table of the entry that was the head of the chain.
+ * Maximum number of arrays of links that are needed to add an entry to a chain. The entry and the
+ * head of the chain may be in two tables that have no array yet.
  */
 #define SHADOW_SPARE_LINKS	2
 #define SHADOW_ROOTS		4
@@ -299,8 +299,8 @@ struct shadow_vm {
  * @key: with PAE paging, the guest's four PDPTEs; otherwise @key[0] is the frame in CR3
  * @incomplete: a top table could not be made (for example, the guest's table is in no memory slot),
  *	so the root is built anew at the next load
- * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
- *	root's entries point to (NULL: entry not present)
+ * @top: the top tables. If the guest's paging has 4 or 5 levels, there is one. Otherwise there are
+ *	four, to which the entries of the PAE root point (NULL: entry not present)
  */
 struct shadow_root {
 	u32 role;

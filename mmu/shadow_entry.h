@@ -86,9 +86,9 @@ u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
  * @access: access of the guest that the walk has allowed (enum walk_access); 0: the leaf shall suit
  *	every access
  *
- * If the dirty bit of @entry is 0 and @access is no write, the shadow leaf does not allow writes:
- * the first write faults, and the walk sets the dirty bit. With CR0.WP = 0 a supervisor may write
- * to a read-only page. For such a write, the shadow leaf allows writes but no user accesses.
+ * If the dirty bit of @entry is 0 and @access is no write, the shadow leaf does not allow writes.
+ * So the first write faults, and the walk sets the dirty bit. With CR0.WP = 0 a supervisor may
+ * write to a read-only page. For such a write, the shadow leaf allows writes but no user accesses.
  */
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 
@@ -120,8 +120,8 @@ enum shadow_write {
 };
 
 /*
- * okvm zaps a shadow table above level 1 when the guest has written to its own table this many
- * times in a row and no fault has used the shadow table in between.
+ * okvm zaps a shadow table above level 1 if the guest writes this many times in a row to the page
+ * table that it shadows, and no fault uses the shadow table in between.
  */
 #define SHADOW_FLOOD	3
 

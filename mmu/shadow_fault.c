@@ -41,8 +41,8 @@ static bool map_same(struct shadow_fault *f, int level)
  * Find out which shadow table an entry at @level of a table of role @role has to point to. Set
  * *@gfn to the frame and *@child to the role of this lower table. They must not depend on the kind
  * of access (read, write, fetch). Otherwise two accesses of one instruction could need different
- * tables at the same entry: each fault would replace the table that the other access needs, and the
- * instruction would never complete.
+ * tables at the same entry. Each fault would then replace the table that the other access needs,
+ * and the instruction would never complete.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -74,7 +74,7 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 
 	/*
 	 * The guest's table that contains this entry is above level 1 and shadowed, so it is
-	 * write-protected: okvm sees every change of the entry after this check.
+	 * write-protected. okvm sees each change of the entry after this check.
 	 */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
@@ -138,9 +138,9 @@ static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 
 /*
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
- * user mode write to page tables in use, so @gfn is probably ordinary memory now. But @gfn may be a
- * page table that another access of the same instruction needs: without the limit FAULT_GIVE_UP,
- * zapping and shadowing @gfn could alternate for ever.
+ * user mode write to page tables in use, so @gfn is probably ordinary memory now. But if it is a
+ * page table, another access of the same instruction may need its shadow tables. The limit
+ * FAULT_GIVE_UP ensures that zapping and shadowing @gfn do not alternate for ever.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
@@ -151,10 +151,11 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 
 /*
  * Set *@write to true if the new leaf may be writable. If the frame is a page table of the guest,
- * the access must be a write, and the shadow tables of the frame must be able to go out of sync.
+ * two more conditions hold: the access is a write, and the shadow tables of the frame may go out of
+ * sync.
  * Return: OKVM_FAULT_FIXED if the leaf can be made; OKVM_FAULT_MMIO if the write has to be
- * emulated; SHADOW_EXCLUSIVE if the fault has to be tried again, because mmu->lock is not held for
- * writing or shadow tables were zapped or synchronized here
+ * emulated; SHADOW_EXCLUSIVE if the fault has to be tried again. In this case mmu->lock was not
+ * held for writing, or shadow tables were zapped or synchronized here
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -200,8 +201,8 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
 }
 
 /*
- * Replace the leaf @old by @leaf if both map the same page and @leaf denies no access that @old
- * allows: such a change needs no TLB flush.
+ * Replace the leaf @old by @leaf if this needs no TLB flush: both map the same page, and @leaf
+ * denies no access that @old allows.
  * Return: false if the leaf has to be dropped and made anew
  */
 static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
@@ -334,8 +335,9 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 }
 
 /*
- * Return the level of the leaf to make: 2 if the page is large for both the guest and the host and
- * contains none of the guest's page tables, else 1. Caller holds mmu->lock.
+ * Return the level of the leaf to make. This is 2 if the page is large for both the guest and the
+ * host, and contains none of the page tables of the guest. Otherwise it is 1. Caller holds
+ * mmu->lock.
  */
 static int fault_level_now(struct shadow_fault *f)
 {
@@ -349,9 +351,9 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, first compute f->level
- * anew: when this fault made the tables above @t, a frame of the large page may have become a
- * shadowed page table. The large page must then be mapped by small pages.
+ * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, compute f->level anew
+ * before. It may have changed: when this fault made the tables above @t, a frame of the large page
+ * may have become a shadowed page table. The large page must then be mapped by small pages.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -521,9 +523,10 @@ static int fault_map_locked(struct shadow_fault *f)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
-	 * The block can be missing for three reasons: okvm_mmu_set_hole() was called for this frame
-	 * after fault_mmio() had checked; a zap has freed the block; or the fast handler has not
-	 * allocated it yet.
+	 * The block can be missing for three reasons:
+	 * - okvm_mmu_set_hole() was called for this frame after the check in fault_mmio().
+	 * - A zap has freed the block.
+	 * - The fast handler has not allocated the block yet.
 	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
@@ -764,11 +767,12 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk: it was made for the same access
- * and the same generation of slots. (A change of the root discards the walk, see
- * shadow_forget_walk().) The walk may be used even if the guest has changed its tables since:
- * map_same() compares the entries under mmu->lock, and linked shadow tables follow the guest's
- * changes.
+ * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
+ * the same access and the same generation of slots. A change of the root discards the walk, see
+ * shadow_forget_walk().
+ *
+ * The guest may have changed its tables since the walk. That does no harm: map_same() compares the
+ * entries under mmu->lock, and linked shadow tables follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)

@@ -11,9 +11,9 @@
 #include "mmu/shadow.h"
 
 /*
- * Number of entries in the aligned group in which neighbours are mapped: PREFETCH in the shadow of
- * a guest's page table, PREFETCH_DIRECT in a direct table. PREFETCH is small, because a process
- * that does not live long never uses most of what is mapped in advance.
+ * Neighbours are mapped inside an aligned group of this many entries: PREFETCH in the shadow of a
+ * guest's page table, PREFETCH_DIRECT in a direct table. PREFETCH is small, because a short-lived
+ * process never uses most of what is mapped in advance.
  */
 #define PREFETCH	4
 #define PREFETCH_DIRECT	8

@@ -170,8 +170,8 @@ void tdp_map(struct okvm_fault *f)
 
 	lockdep_assert_held_read(&mmu->lock);
 	/*
-	 * It is a bug if the frame is beyond what the tables can map: its index in the root would
-	 * wrap, and a zap of the frame would not find the leaf.
+	 * It is a bug if the frame is beyond what the tables can map. Its index in the root would
+	 * wrap, so a zap of the frame would not find the leaf.
 	 */
 	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
 		return;

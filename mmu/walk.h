@@ -13,7 +13,7 @@
 
 /**
  * struct walk_mode - the guest's paging mode, computed when CR0, CR4, EFER or MAXPHYADDR changes
- * @levels: 0: paging off, 2: 32-bit paging, 3: PAE paging, 4 or 5: long mode
+ * @levels: 0 if paging is off, 2 for 32-bit paging, 3 for PAE paging, 4 or 5 in long mode
  * @wp, @nx: CR0.WP, EFER.NXE
  * @smep, @smap, @pse, @pke: bits of CR4; @pse is used if @levels is 2 only
  * @gbpages: the guest's CPUID reports 1 GiB pages

@@ -81,7 +81,7 @@ u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
 void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 
 /**
- * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
+ * okvm_apic_mmio() - do an MMIO access of 1 to 8 bytes. Called by the vCPU's own thread
  *
  * If the APIC is disabled or in x2APIC mode, the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE decides. With
  * the quirk, reads return all ones and writes are ignored.

@@ -155,8 +155,8 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 			return 0;
 	}
 	/*
-	 * In KVM_RUN, a kick must end the wait for the page: okvm_vcpu_wait_begin() arranges this.
-	 * In KVM_PRE_FAULT_MEMORY (f->prefault), only a signal ends the wait.
+	 * In KVM_RUN, a kick must end the wait for the page, too. okvm_vcpu_wait_begin() arranges
+	 * this. In KVM_PRE_FAULT_MEMORY (f->prefault), only a signal ends the wait.
 	 */
 	if (f->prefault)
 		return hostmem_wait(f, page);

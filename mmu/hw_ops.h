@@ -29,7 +29,7 @@ enum okvm_tlb_scope {
 	OKVM_TLB_GVA,		/* the translation of one guest-linear address */
 };
 
-/** struct okvm_mmu_ops - what mmu/ calls in the backend. Caller: the vCPU's thread, vCPU loaded */
+/** struct okvm_mmu_ops - the backend's functions that mmu/ calls in the thread of a loaded vCPU */
 struct okvm_mmu_ops {
 	/*
 	 * Make hardware walk @root. IRQs may be on or off. Until flush_tlb(), TLBs may keep

@@ -250,7 +250,7 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
 
-/** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if unreadable or invalid */
+/** okvm_mmu_load_pdptrs() - read the PDPTEs at CR3. Return: false if unreadable or invalid */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
 /**

@@ -122,7 +122,7 @@
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
 /**
- * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
+ * struct shadow_link - puts entry i of a table into the chain of its target (table->link[i])
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
  *
  * The target of an entry that points to a shadow table is that table. The target of a leaf is the
@@ -249,7 +249,7 @@ static inline u32 *block_rmap(const struct shadow_block *b)
 
 #define SHADOW_NOT_CROWDED	(~0ULL)
 
-/** struct shadow_vm - mmu->shadow: the state of shadow paging of one VM, under mmu->lock */
+/** struct shadow_vm - a VM's state of shadow paging (mmu->shadow), under mmu->lock */
 struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
 	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
@@ -310,7 +310,7 @@ struct shadow_root {
 };
 
 /**
- * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
+ * struct shadow_fault - one #PF in the guest that is being handled (in shadow_vcpu.fault)
  * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
  * @mode, @path, @result: input and result of the walk of the guest's page tables
  * @above: for each level, the rights (enum shadow_access) that the guest's entries above this level
@@ -354,8 +354,8 @@ struct shadow_fault {
 /**
  * struct shadow_walk - a walk down to level 1 that gva_walk_fast() keeps for later walks
  * @region: (address >> 21) + 1 for the linear address of the kept walk; 0: no walk is kept
- * @seen: (address >> 21) + 1 for the last walk that came to level 1. If the next such walk has the
- *	same value, it is kept
+ * @seen: (address >> 21) + 1 for the last walk that came to level 1. The next such walk is kept if
+ *	its value is the same
  * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
  * @at: from the top on, the addresses in the VMM of the entries above level 1
  * @val: the values of these entries
@@ -372,7 +372,7 @@ struct shadow_walk {
 	struct walk_path path;
 };
 
-/** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
+/** struct shadow_vcpu - a vCPU's state of shadow paging (vcpu->mmu->shadow), under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
 	int nr_spare;

@@ -239,8 +239,8 @@ void sync_root(struct okvm_vcpu *vcpu)
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
-	 * out-of-sync table. So if the guest has written before this flush, this read sees
-	 * nr_unsync.
+	 * out-of-sync table. So if the guest has written before this flush, this read sees that
+	 * nr_unsync is not 0.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
@@ -283,10 +283,10 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 /* ---- an emulated write ---- */
 
 /*
- * Return true if okvm has to flush TLBs after an emulated write: if the VM has several vCPUs. The
- * write reaches guest memory before okvm drops the shadow entry. In between, another vCPU may see
- * the write, flush its TLB, and use the old shadow entry again. That vCPU does not flush a second
- * time.
+ * Return true if okvm has to flush TLBs after an emulated write. This is needed if the VM has
+ * several vCPUs. The write reaches guest memory before okvm drops the shadow entry. In between,
+ * another vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU does
+ * not flush a second time.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {

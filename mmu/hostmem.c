@@ -219,9 +219,9 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 	 * With IRQs off, the host's tables are not freed. Read each entry only once, because it may
 	 * change between two reads.
 	 *
-	 * The level may be out of date when the caller uses it, which does no harm. A page fault
-	 * notices this by notifier_stale(). If tdp_collapse() drops entries in vain, later faults
-	 * make them again.
+	 * The level may be out of date when the caller uses it. A page fault notices that by
+	 * notifier_stale(). tdp_collapse() may drop entries in vain, but later faults make them
+	 * again.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

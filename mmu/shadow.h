@@ -27,10 +27,11 @@
  * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated, and
  * shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a table
  * of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and the
- * shadow entries stay, like entries of a TLB. When the guest flushes, each shadow entry is compared
- * with the guest's entry (shadow_sync.c). A guest that makes an entry present need not flush: the
- * shadow entry is empty, and a page fault fills it. Addresses also become present when an
- * out-of-sync table gets one more parent, so the table is compared before that.
+ * shadow entries stay, like entries of a TLB. When the guest flushes, the table is synchronized:
+ * each shadow entry that differs from the guest's entry is dropped (shadow_sync.c). A guest that
+ * makes an entry present need not flush: the shadow entry is empty, and a page fault fills it.
+ * Addresses also become present when an out-of-sync table gets one more parent, so the table is
+ * synchronized before that.
  *
  * Staleness: a shadow entry may be dropped, or lose rights, without a flush if the guest itself has
  * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more. A
@@ -44,19 +45,21 @@
  * vCPUs whose current root has this top table (table->vcpus). After an entry was cleared or
  * write-protected, shadow_left() finds the top tables that lead to the entry, and adds their vCPUs
  * to sh->stale. A flush goes to the vCPUs in sh->stale and empties sh->stale. A vCPU that leaves a
- * root removes itself from sh->stale and from the root's top tables. A vCPU loads a root without
- * mmu->lock, so another thread may change an entry at the same time. The vCPU first enters itself
- * in the top tables and then reads entries. The other thread first changes the entry and then calls
- * shadow_left(). So at least one of them sees what the other has written.
+ * root removes itself from sh->stale and from the root's top tables.
+ *
+ * Races: a vCPU loads a root without mmu->lock, so another thread may change an entry at the same
+ * time. The vCPU first enters itself in the top tables and then reads entries. The other thread
+ * first changes the entry and then calls shadow_left(). So at least one of them sees what the other
+ * has written.
  *
  * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for long.
  * A chain of SHADOW_CHAIN entries is emptied before one more is added. If SHADOW_SAME tables shadow
  * one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
  *
- * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
- * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
- * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
- * chains. If a fault's shadow tables exist, the fault needs the lock for reading only. Under
+ * Locks: mmu->lock must be held for writing to add, link or zap tables, to set them out of sync,
+ * and to drop entries. With the lock held for reading, an empty entry may become a leaf, and a leaf
+ * may gain rights or lose its accessed or write bit. In that case block->lock guards the chains of
+ * the block. If a fault's shadow tables exist, the fault needs the lock for reading only. Under
  * mmu->lock, a fault reads the guest's entries again before it uses them. If the guest changes an
  * entry after that, either the guest's table is write-protected and okvm sees the write, or the
  * guest's flush removes the shadow entry.

@@ -67,8 +67,8 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: the next message of the RTC is for a reported edge: set @rtc_pending after its
- *	delivery
+ * @rtc_report: the last RTC edge came from KVM_IRQ_LINE_STATUS: when its message is delivered, set
+ *	@rtc_pending to the number of CPUs that accepted it
  * @irr: level- and edge-triggered pins whose line went high and has not fallen since
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge

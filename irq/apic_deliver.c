@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupt messages to local APICs: the VM's destination map, and delivery.
+ * Deliver interrupt messages to local APICs, and build the map of the APICs in a VM.
  *
  * Delivery runs in any context, reads the map under RCU and takes no lock. A sender kicks the
- * target vCPU only if the vector's IRR bit was clear before: otherwise the sender that set the bit
- * has kicked the vCPU.
+ * target vCPU only if the vector's IRR bit was clear before. If the bit was set, the sender that
+ * set the bit has kicked the vCPU.
  */
 #include <linux/bitops.h>
 #include <linux/kvm_para.h>
@@ -36,7 +36,10 @@ static struct okvm_apic_map *map_build(struct okvm_vm *vm)
 		return NULL;
 	lapic_map_init(&map->map, max_id, okvm_irq(vm)->x2apic_no_broadcast_quirk);
 	okvm_for_each_vcpu(idx, vcpu, vm) {
-		/* Leave out vCPUs that came online after the first loop: a newer map has them. */
+		/*
+		 * Leave out vCPUs that came online after the first loop: the next map will contain
+		 * them.
+		 */
 		if (map->map.nr == nr || vcpu->id > max_id)
 			break;
 		if (vcpu->apic)
@@ -166,10 +169,11 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 }
 
 /*
- * Called after a vector was posted or was found set in IRR: kick the vCPU if nobody else does. With
- * KICK_LATE, the work item will kick. With KICK_NOW, post_irq() or the sender that set the IRR bit
- * has kicked. But that sender may have left its kick to the work item (kick_late). Then kick here,
- * so that the KICK_NOW message does not wait for the work item.
+ * After a vector was posted or was found set in IRR, make sure that somebody kicks the vCPU.
+ *
+ * With KICK_LATE, the work item kicks. With KICK_NOW, the kick was made by post_irq(), or by the
+ * sender that set the IRR bit. But that sender may have left its kick to the work item (kick_late).
+ * Then kick here, because a KICK_NOW message must not wait for the work item.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {
@@ -356,8 +360,8 @@ static bool candidate(const struct message *m, u32 slot)
 }
 
 /*
- * Send the message to one candidate, which is selected by the vector. Return: number of vCPUs that
- * accepted the message (0 or 1), or -1 if it has no destination
+ * Send the message to one of the candidates. The vector selects which one.
+ * Return: number of vCPUs that accepted the message (0 or 1), or -1 if it has no destination
  */
 static int send_lowest(struct message *m)
 {
@@ -375,7 +379,10 @@ static int send_lowest(struct message *m)
 	return 0;	/* a candidate has disabled its APIC since the candidates were counted */
 }
 
-/* Like upstream KVM, send a physical broadcast to all even with lowest-priority delivery mode. */
+/*
+ * Return true if only one of the destinations gets the message (lowest-priority delivery). Like
+ * upstream KVM, send a physical broadcast to all even with this delivery mode.
+ */
 static bool wants_lowest(const struct lapic_irq *irq)
 {
 	return lapic_irq_lowest(irq) &&

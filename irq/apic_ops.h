@@ -12,7 +12,7 @@ enum okvm_apic_sync {
 	OKVM_APIC_PULL,		/* move posted vectors to IRR; arg ignored */
 	OKVM_APIC_IRR,		/* highest vector in IRR changed; arg: that vector, -1 if none */
 	OKVM_APIC_ISR,		/* highest vector in ISR changed; arg: that vector, -1 if none */
-	/* TPR or IRR changed: update the TPR threshold; arg: highest vector in IRR, or -1 */
+	/* TPR or IRR changed, so update the TPR threshold; arg: highest vector in IRR, or -1 */
 	OKVM_APIC_TPR,
 	OKVM_APIC_EOI_MAP,	/* arch->eoi_exit_bitmap changed */
 };

@@ -124,10 +124,10 @@ static int mmio_check(struct okvm_vcpu *vcpu, gpa_t gpa, bool *hole)
 }
 
 /*
- * Called after the guest has read @count from TMCCT. If @count is 0 and the host's timer has not
- * fired yet, deliver the tick of a one-shot timer now: the guest may change the timer LVT entry
- * next, and the tick depends on the old value of the entry. Leave a periodic timer alone, because a
- * guest that reads in a loop would rearm the host's timer each time.
+ * Called after the guest has read @count from TMCCT. If @count is 0, a one-shot timer has expired,
+ * but the host's timer may not have fired yet. Deliver the tick now, because it depends on the
+ * timer's LVT entry, and the guest may change this entry next. Leave a periodic timer alone,
+ * because a guest that reads in a loop would rearm the host's timer each time.
  */
 static void count_was_read(struct okvm_apic *apic, u32 count)
 {

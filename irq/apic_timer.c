@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: the timers and ticks that use the arithmetic of irq/model/lapic_timer.c.
+ * Run the local APIC timer and deliver its ticks. The arithmetic is in irq/model/lapic_timer.c.
  *
  * While the vCPU is in the guest or about to enter it, the countdown uses the backend's timer (the
  * VMX-preemption timer). While the vCPU blocks, or without such a timer, the countdown uses an

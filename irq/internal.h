@@ -72,8 +72,8 @@ struct okvm_irq_vm {
 	struct okvm_vm *vm;
 
 	/*
-	 * The mode is set under vm->lock before the first vCPU is created, and constant from then
-	 * on. It is published after the chips and routes. If a PIT exists already, it uses the
+	 * The mode is set under vm->lock before the first vCPU is created. It does not change
+	 * later, and is published after the chips and routes. A PIT that exists already uses the
 	 * routes as soon as they are published.
 	 */
 	enum okvm_irqchip_mode mode;
@@ -87,8 +87,8 @@ struct okvm_irq_vm {
 	bool x2apic_no_broadcast_quirk;	/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK */
 
 	/*
-	 * @lock guards writers of @routes, and with a split irqchip the computation of @eoi_vectors
-	 * from @routes. It is the innermost mutex.
+	 * @lock guards writers of @routes. With a split irqchip it also guards the computation of
+	 * @eoi_vectors from @routes. It is the innermost mutex.
 	 */
 	struct mutex lock;
 	struct gsi_table __rcu *routes;		/* read under RCU */
@@ -210,7 +210,7 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 
 /* pit_timer.c */
 
-/** okvm_pit_unmasked() - forget ticks to reinject, because GSI 0 was unmasked. Any context */
+/** okvm_pit_unmasked() - drop ticks to be reinjected: GSI 0 was unmasked. Any context */
 void okvm_pit_unmasked(struct okvm_vm *vm);
 /** okvm_pit_stop() - stop the timer when the VM is destroyed: it never runs again. May sleep */
 void okvm_pit_stop(struct okvm_vm *vm);

@@ -81,7 +81,7 @@ u64 okvm_apic_get_tsc_deadline(struct okvm_vcpu *vcpu);
 void okvm_apic_set_tsc_deadline(struct okvm_vcpu *vcpu, u64 deadline);
 
 /**
- * okvm_apic_mmio() - an MMIO access of 1..8 bytes, by the vCPU's own thread
+ * okvm_apic_mmio() - do an MMIO access of 1 to 8 bytes. Called by the vCPU's own thread
  *
  * If the APIC is disabled or in x2APIC mode, the quirk KVM_X86_QUIRK_LAPIC_MMIO_HOLE decides. With
  * the quirk, reads return all ones and writes are ignored.
@@ -258,7 +258,7 @@ void okvm_irq_pulse(struct okvm_vm *vm, int source, u32 gsi);
 void okvm_ioapic_eoi(struct okvm_vcpu *vcpu, u8 vector, bool level);
 /** okvm_ioapic_scan() - store in @map the vectors whose EOI the IOAPIC or userspace must see */
 void okvm_ioapic_scan(struct okvm_vcpu *vcpu, u64 map[4]);
-/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, make vCPUs load new EOI maps */
+/** okvm_irq_routes_changed() - after a change of IOAPIC or routes, update EOI-exit bitmaps */
 void okvm_irq_routes_changed(struct okvm_vm *vm);
 
 /* Tables of the ioctls of irq/, each defined in the file of its handlers. */

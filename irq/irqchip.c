@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The in-kernel PIC pair and IOAPIC: locks, bus devices and ioctls around their register models.
+ * Connect the register models of the in-kernel PIC pair and IOAPIC to locks, buses and ioctls.
  *
  * A call into a model fills in a todo structure, which lists its side effects. Messages of the
  * IOAPIC to LAPICs are delivered under the lock, because the result changes the model. All other
- * effects follow without the lock, so ack notifiers may raise lines again. Upstream KVM drops
- * and retakes its locks instead.
+ * effects follow without the lock, so ack notifiers may raise lines again. Upstream KVM drops and
+ * retakes its locks instead.
  */
 #include <linux/kernel.h>
 #include <linux/slab.h>
@@ -19,8 +19,9 @@
 /* ---- the PIC pair ---- */
 
 /*
- * pic_do() may run with IRQs off, so it tests only the first PIC_LOOKS vCPUs. A work item tests the
- * others. Nearly always the first vCPU accepts the PIC's interrupts.
+ * How many vCPUs pic_do() tests for one that accepts the PIC's interrupts. pic_do() may run with
+ * IRQs off, so it must be quick. A work item tests the other vCPUs. Nearly always the first vCPU
+ * accepts the interrupts.
  */
 #define PIC_LOOKS	16
 
@@ -302,10 +303,10 @@ static int ioapic_dev_write(struct okvm_vcpu *vcpu, struct okvm_io_device *dev, 
 	spin_lock_irqsave(&chips->ioapic_lock, flags);
 	ioapic_write(&chips->ioapic, addr & (IOAPIC_LENGTH - 1), word, &todo);
 	/*
-	 * A resampler lowers its line only at an EOI, but the guest may have served the device
-	 * while the pin was masked. When the guest unmasks the pin, do not deliver a possibly
-	 * spurious interrupt but run the resamplers: they lower the line, and a device that still
-	 * needs service raises it again.
+	 * When the guest unmasks the pin, the interrupt may be spurious: the guest may have served
+	 * the device while the pin was masked, and a resampler lowers its line only at an EOI. So
+	 * do not deliver the interrupt, but run the resamplers. They lower the line, and a device
+	 * that still needs service raises it again.
 	 */
 	if (todo.pending)
 		resample = okvm_resampled_pins(chips->vm, KVM_IRQCHIP_IOAPIC, todo.pending);
@@ -343,7 +344,7 @@ static void chips_eoi_vectors(struct okvm_chips *chips, u64 map[4])
 	spin_unlock_irqrestore(&chips->ioapic_lock, flags);
 }
 
-/* Store @map as the set of EOI vectors. Return: true if @map differs from the old set */
+/* Store the set of vectors whose EOI must cause a VM exit. Return: true if the set has changed */
 static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 {
 	bool changed = memcmp(map, irq->eoi_vectors, sizeof(irq->eoi_vectors));
@@ -356,8 +357,9 @@ static bool eoi_vectors_store(struct okvm_irq_vm *irq, const u64 map[4])
 }
 
 /*
- * Compute the EOI vectors and store them. Both are done under one lock, so that no thread replaces
- * a newer set by an older one. Return: true if the set has changed
+ * For in-kernel chips, compute and store the set of vectors whose EOI must cause a VM exit. Hold
+ * one lock during both steps, so that no thread replaces a newer set by an older one.
+ * Return: true if the set has changed
  */
 static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chips)
 {
@@ -373,9 +375,10 @@ static bool eoi_vectors_of_chips(struct okvm_irq_vm *irq, struct okvm_chips *chi
 }
 
 /*
- * Compute and store the vectors whose EOI must be reported to the VMM's IOAPIC. The computation
- * runs with IRQs on, because a VM may have thousands of routes. This is possible because without
- * in-kernel chips only ioctls change these vectors. Return: true if the set has changed
+ * Compute and store the vectors whose EOI must be reported to the VMM's IOAPIC. A VM may have
+ * thousands of routes, so the computation runs with IRQs on. IRQs may be on, because only ioctls
+ * change these vectors if there are no in-kernel chips.
+ * Return: true if the set has changed
  */
 static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 {
@@ -396,10 +399,10 @@ static bool eoi_vectors_of_routes(struct okvm_irq_vm *irq)
 }
 
 /*
- * Compute the EOI vectors anew, and make the vCPUs load them. All vCPUs share one set of vectors,
- * because an EOI message on the APIC bus reaches every IOAPIC and contains only the vector. With
- * one set, okvm also sees the EOI of an interrupt whose route moves to another vCPU while it is in
- * service.
+ * Compute anew the set of vectors whose EOI must cause a VM exit, and make the vCPUs load it. All
+ * vCPUs share one set of vectors, because an EOI message on the APIC bus reaches every IOAPIC and
+ * contains only the vector. With one set, okvm also sees the EOI of an interrupt whose route moves
+ * to another vCPU while it is in service.
  */
 void okvm_irq_routes_changed(struct okvm_vm *vm)
 {

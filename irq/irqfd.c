@@ -201,8 +201,8 @@ static void irqfd_hangup(struct okvm_irqfd *irqfd)
 
 	spin_lock_irqsave(&irq->irqfd_lock, flags);
 	/*
-	 * The irqfd still exists. If an ioctl has already deactivated the irqfd, the shutdown has
-	 * not freed it yet: the shutdown first waits for the wait queue's lock, which is held here.
+	 * The irqfd still exists, even if an ioctl has already deactivated it: before the shutdown
+	 * frees an irqfd, it waits for the lock of the wait queue, which is held here.
 	 */
 	if (!list_empty(&irqfd->node))
 		irqfd_deactivate(irq, irqfd);
@@ -286,10 +286,11 @@ static noinline int irqfd_activate(struct okvm_irq_vm *irq, struct okvm_irqfd *i
 ALLOW_ERROR_INJECTION(irqfd_activate, ERRNO);
 
 /*
- * Add @irqfd to the eventfd's wait queue. @irqfd is on the list of active irqfds already: a hangup
- * can come as soon as @irqfd is on the queue, and must find it on the list. Since Linux 6.17 the
- * queue refuses @irqfd if it already has an irqfd of another VM. (irqfd_activate() has refused a
- * second irqfd of this VM.) A refused @irqfd gets no calls and needs no shutdown.
+ * Add @irqfd to the eventfd's wait queue. @irqfd must be on the list of active irqfds already: a
+ * hangup can come as soon as @irqfd is on the queue, and must find it on the list.
+ *
+ * Since Linux 6.17 the queue refuses @irqfd if it already has an irqfd of another VM. A refused
+ * @irqfd gets no calls and needs no shutdown.
  */
 static int irqfd_hook(struct okvm_irq_vm *irq, struct okvm_irqfd *irqfd, struct file *file)
 {

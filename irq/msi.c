@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Message-signaled interrupts: delivery of an MSI to LAPICs, and KVM_SIGNAL_MSI. */
+/* Deliver message-signaled interrupts to LAPICs, and handle KVM_SIGNAL_MSI. */
 #include <linux/errno.h>
 
 #include "core/trace_kvm.h"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The in-kernel PIT: clock, timer, bus devices and ioctls around its register model.
+ * Connect the register model of the in-kernel PIT to clock, timer, buses and ioctls.
  *
  * The timer's handler raises GSI 0 itself, which is possible because the chips' locks are taken
- * with IRQs off. Upstream KVM needs a kernel thread per VM for this. A timer that expires late
- * counts the missed periods instead of expiring once for each.
+ * with IRQs off. Upstream KVM needs a kernel thread per VM for this.
+ *
+ * A timer that expires late counts the missed periods instead of expiring once for each.
  */
 #include <linux/hrtimer.h>
 #include <linux/slab.h>
@@ -281,7 +282,7 @@ static int pit_create(struct okvm_vm *vm, u32 flags)
 	pit->ack.acked = pit_acked;
 	err = pit_register(pit, flags);
 	if (err) {
-		/* No vCPU has accessed a port of the PIT, so its timer was never started. */
+		/* The timer was never started, because no vCPU has accessed a port. */
 		kfree(pit);
 		return err;
 	}

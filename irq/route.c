@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GSI routing table in use, the lines that it connects, and ack notifiers.
+ * Replace the GSI routing table, set the levels of GSIs, and call ack notifiers.
  *
  * Tables are read under plain RCU, because every reader is short and never sleeps. With vm->srcu
  * instead, a change of routes could wait for ever: other readers of vm->srcu sleep in page faults
- * that userspace has to resolve. Irqfds look up their route at each signal, so they need not be
- * notified of a new table.
+ * that userspace has to resolve.
+ *
+ * Irqfds look up their route at each signal, so they need not be notified of a new table.
  */
 #include <linux/error-injection.h>
 #include <linux/slab.h>
@@ -222,8 +223,9 @@ void okvm_routes_eoi_vectors(struct okvm_vm *vm, u64 map[4])
 /* ---- acknowledge notifiers ---- */
 
 /*
- * Find the notifier of @kind of a GSI. Resamplers are indexed by GSI, not on a list: an EOI may
- * look for one with IRQs off, and a VMM may have as many resamplers as it has file descriptors.
+ * Find the notifier of @kind of a GSI. Resamplers are indexed by GSI and not on a list, because an
+ * EOI may look for one with IRQs off. A list could be long: a VMM may have as many resamplers as it
+ * has file descriptors.
  */
 static struct okvm_ack_notifier *ack_find(struct okvm_irq_vm *irq, u32 gsi, enum okvm_ack_kind kind)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reports of TPR accesses, and a TPR in guest memory.
+ * Report TPR accesses to userspace, and let the guest keep its TPR in guest memory.
  *
  * Old 32-bit guests write TPR often, and each write is a VM exit on a CPU that does not virtualize
  * TPR. KVM_TPR_ACCESS_REPORTING tells userspace which instructions access TPR. Userspace may

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The local APIC of a vCPU: creation, reset, modes, functions for the run loop, and ioctls. */
+/*
+ * Create and reset the local APIC of a vCPU, change its mode, and serve the run loop and the ioctls
+ * that save and restore it.
+ */
 #include <linux/kvm.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -73,7 +76,8 @@ void okvm_apic_online(struct okvm_vcpu *vcpu)
 	vcpu->apic->online = true;
 	okvm_apic_map_update(vcpu->vm);
 	/*
-	 * If the EOI vectors changed before the vCPU was online, the vCPU got no request: make one.
+	 * The set of vectors whose EOI must cause a VM exit may have changed before the vCPU was
+	 * online, when it got no request. So make one now.
 	 */
 	okvm_request(OKVM_REQ_EOI_MAP, vcpu);
 }
@@ -151,9 +155,11 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 
 	/*
 	 * Let the guest suppress EOI broadcasts only with a split irqchip. A guest that suppresses
-	 * them writes an EOI register of the IOAPIC instead, and the in-kernel IOAPIC has none. A
-	 * guest that does not check the IOAPIC's version would never complete a level-triggered
-	 * interrupt. There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
+	 * them has to write an EOI register of the IOAPIC instead, which the in-kernel IOAPIC
+	 * lacks. A guest that does not check the IOAPIC's version would never complete a
+	 * level-triggered interrupt.
+	 *
+	 * There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
 	lapic_set_version(&apic->l, false,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The local APIC of a vCPU: declarations shared by irq/vlapic.c, irq/apic_deliver.c,
- * irq/apic_regs.c, irq/apic_timer.c and irq/vapic.c, around the pure model of irq/model/lapic.h.
+ * Declarations for the local APIC of a vCPU, shared by irq/vlapic.c, irq/apic_deliver.c,
+ * irq/apic_regs.c, irq/apic_timer.c and irq/vapic.c. The register model is in irq/model/lapic.h.
  */
 #ifndef OKVM_IRQ_VLAPIC_H
 #define OKVM_IRQ_VLAPIC_H
@@ -26,10 +26,10 @@ enum okvm_apic_event {
  * Accessed by the vCPU's thread (vcpu->mutex) only, unless a member's comment says otherwise.
  */
 struct okvm_apic {
-	struct lapic l;		/* any CPU changes IRR, TMR, irr_hint and esr_pending */
+	struct lapic l;		/* any CPU may change IRR, TMR, irr_hint and esr_pending */
 	struct okvm_vcpu *vcpu;
 	const struct okvm_apic_ops *ops;	/* the backend's; constant */
-	bool posted;		/* senders may use ops->post_irq(); any CPU reads this */
+	bool posted;		/* senders may use ops->post_irq(). Any CPU reads this member */
 	bool online;		/* in the VM's destination map */
 	bool lint0_nmi;		/* counted in okvm_irq_vm.apics_lint0_nmi */
 

@@ -123,15 +123,18 @@ static unsigned int hostmem_gup(const struct okvm_fault *f)
 
 /*
  * Get the page without waiting.
- * Return: 1 if *@page is set; 0 or -EAGAIN if the host would have to wait; otherwise another
- * negative errno
+ * Return: 1 if *@page is set; 0 or -EAGAIN if the host would have to wait for the page; another
+ * negative errno on failure
  */
 static long hostmem_try(struct okvm_fault *f, struct page **page)
 {
 	return get_user_pages_unlocked(f->hva, 1, page, hostmem_gup(f) | FOLL_NOWAIT);
 }
 
-/* Get the page. Any signal ends the wait. Return: 1 or a negative errno */
+/*
+ * Get the page, and wait for it if needed. Any signal ends the wait.
+ * Return: 1 if *@page is set, or a negative errno
+ */
 static long hostmem_wait(struct okvm_fault *f, struct page **page)
 {
 	long n = okvm_get_user_page(f->hva, hostmem_gup(f), page);
@@ -152,8 +155,8 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 			return 0;
 	}
 	/*
-	 * In KVM_RUN, a kick must end the wait for the page: okvm_vcpu_wait_begin() arranges this.
-	 * In KVM_PRE_FAULT_MEMORY (f->prefault), only a signal ends the wait.
+	 * In KVM_RUN, a kick must end the wait for the page, too. okvm_vcpu_wait_begin() arranges
+	 * this. In KVM_PRE_FAULT_MEMORY (f->prefault), only a signal ends the wait.
 	 */
 	if (f->prefault)
 		return hostmem_wait(f, page);
@@ -193,9 +196,10 @@ void hostmem_release(struct okvm_fault *f)
 	if (!page)
 		return;
 	/*
-	 * Mark the page dirty when the guest may begin to write to it. That is enough: before the
-	 * host marks the page clean, it write-protects the page, and the MMU notifier removes the
-	 * mapping.
+	 * Mark the page dirty when the guest may begin to write to it. Later writes need no mark.
+	 * Before the host marks the page clean, it write-protects the page, and the MMU notifier
+	 * removes the guest's mapping. So the guest's next write causes a fault, which comes here
+	 * again.
 	 */
 	if (f->writable && !PageReserved(page) && !PageDirty(page))
 		SetPageDirty(page);
@@ -213,9 +217,11 @@ int hostmem_level(struct okvm_vm *vm, hva_t hva)
 
 	/*
 	 * With IRQs off, the host's tables are not freed. Read each entry only once, because it may
-	 * change between two reads. The level may be out of date when the caller uses it. This does
-	 * no harm: a fault then checks notifier_stale(), and tdp_collapse() only drops entries,
-	 * which later faults make again.
+	 * change between two reads.
+	 *
+	 * The level may be out of date when the caller uses it. A page fault notices that by
+	 * notifier_stale(). tdp_collapse() may drop entries in vain, but later faults make them
+	 * again.
 	 */
 	local_irq_save(flags);
 	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));

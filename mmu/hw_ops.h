@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Functions that mmu/ calls and each backend implements. See also OKVM_HW_TDP_* in vm->caps. */
+/*
+ * Functions that mmu/ calls and each backend implements. The flags OKVM_HW_TDP_* in vm->caps tell
+ * which features two-dimensional paging has.
+ */
 #ifndef OKVM_MMU_HW_OPS_H
 #define OKVM_MMU_HW_OPS_H
 
@@ -26,7 +29,7 @@ enum okvm_tlb_scope {
 	OKVM_TLB_GVA,		/* the translation of one guest-linear address */
 };
 
-/** struct okvm_mmu_ops - what mmu/ calls in the backend. Caller: the vCPU's thread, vCPU loaded */
+/** struct okvm_mmu_ops - the backend's functions that mmu/ calls in the thread of a loaded vCPU */
 struct okvm_mmu_ops {
 	/*
 	 * Make hardware walk @root. IRQs may be on or off. Until flush_tlb(), TLBs may keep
@@ -34,7 +37,7 @@ struct okvm_mmu_ops {
 	 */
 	void (*set_root)(struct okvm_vcpu *vcpu, const struct okvm_root *root);
 	/*
-	 * Flush the translations that @scope names: at the latest before the guest runs again.
+	 * Flush the translations that @scope names, now or before the next VM entry.
 	 * @gva: the address for OKVM_TLB_GVA; otherwise ignored
 	 */
 	void (*flush_tlb)(struct okvm_vcpu *vcpu, enum okvm_tlb_scope scope, gva_t gva);

@@ -27,23 +27,25 @@
  * @guest_pat: okvm_mmu_honor_pat() was called; under vm->lock
  * @shadow: the state of shadow paging
  * @max_level: largest page that may be mapped, 1..3
- * @nx_huge: huge pages are not executable (iTLB multihit); written under nx_lock (nx.c), and under
- *	@lock, too, when vCPUs may exist
+ * @nx_huge: huge pages are not executable (iTLB multihit). Written under nx_lock (nx.c); once vCPUs
+ *	may exist, also under @lock
  * @nx_exempt: userspace has enabled KVM_CAP_VM_DISABLE_NX_HUGE_PAGES
- * @dead: the VM or the VMM's address space ends: map nothing any more; under @lock
+ * @dead: set when the VM or the VMM's address space ends: nothing is mapped any more; under @lock
  * @nx_cursor: frame at which the next recovery of huge pages begins (see nx.c)
  * @nx_node, @nx_work: node in nx.c's list of VMs, and the delayed work that does the recovery
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
- * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
- *	with the lock held for reading; tables are removed with the lock held for writing
+ * @lock: with two-dimensional paging, vCPUs hold the lock for reading to change entries (by
+ *	compare-and-exchange) and to add tables. Tables are removed with the lock held for writing
  * @notifier: the host's MM reports changes of the VMM's address space through it
  * @registered: @notifier is registered
- * @hole_gfn, @hole_pfn: see okvm_mmu_set_hole(); under @lock
+ * @hole_gfn, @hole_pfn: a frame in no memory slot, and the host frame that okvm maps there
+ *	(okvm_mmu_set_hole()); 0: none; under @lock
  *
- * The host's invalidations are recorded under @inv_lock. From its start to its end an invalidation
- * is counted in @inv_active and lies inside [@inv_start, @inv_end). Its end increments @inv_seq. A
- * fault samples @inv_seq before it asks the host for a page. It maps the page only if, under @lock,
- * no active invalidation contains the page's address and @inv_seq has not changed.
+ * The host's invalidations are recorded under @inv_lock. @inv_active counts the invalidations that
+ * have begun and not ended yet; [@inv_start, @inv_end) contains all their ranges. The end of an
+ * invalidation increments @inv_seq. A fault samples @inv_seq before it asks the host for a page. It
+ * maps the page only if, under @lock, no active invalidation contains the page's address and
+ * @inv_seq has not changed.
  */
 struct okvm_mmu_vm {
 	const struct mmu_policy *policy;
@@ -107,8 +109,8 @@ struct okvm_mmu_vcpu {
  * @pfn, @page: host frame and its struct page (NULL: no reference is held, as for VM_PFNMAP)
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
  * @level: level of the leaf to make, 1..3
- * @nx_level: if this fetch gets a 4 KiB page only because huge pages are not executable: level of
- *	the leaf that another access would get; else 0
+ * @nx_level: level of the leaf that a read would get, if this fetch gets a 4 KiB page only because
+ *	huge pages are not executable; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
  * @may_defer: result of okvm_arch_apf_possible(): the fault need not wait for the host's page
  */
@@ -142,7 +144,7 @@ void tdp_map(struct okvm_fault *f);
 /** tdp_map_mmio() - make an MMIO entry for @f->gfn, where no memory is. mmu->lock: read */
 void tdp_map_mmio(struct okvm_fault *f);
 /**
- * tdp_leaf() - return the entry at which the walk for @gfn ends, or NULL
+ * tdp_leaf() - return the entry at which the walk for @gfn ends; NULL if the tables are too small
  * @val, @level: output: value and level of the entry
  *
  * Under RCU or mmu->lock.
@@ -163,17 +165,25 @@ void tdp_zap_mmio(struct okvm_mmu_vm *mmu);
  * Takes mmu->lock for reading; the caller flushes. Return: true if any frame was accessed
  */
 bool tdp_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear);
-/** tdp_write_protect() - take mmu->lock (read), write-protect [@start, @end). No flush */
+/**
+ * tdp_write_protect() - write-protect frames [@start, @end)
+ *
+ * Takes mmu->lock for reading; the caller flushes.
+ */
 void tdp_write_protect(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
-/** tdp_collapse() - drop tables of @slot where the host has huge pages. Takes mmu->lock (write) */
+/**
+ * tdp_collapse() - drop tables of @slot where the host has huge pages, so that faults map these
+ *
+ * Takes mmu->lock for writing.
+ */
 void tdp_collapse(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
 /**
- * tdp_recover_nx() - drop up to @max tables that split a huge page for a fetch (see nx.c)
+ * tdp_recover_nx() - remove up to @max tables that replaced huge pages for fetches (see nx.c)
  *
  * Takes mmu->lock for writing, and yields it from time to time.
  */
 void tdp_recover_nx(struct okvm_mmu_vm *mmu, u64 max);
-/** tdp_free_all() - free all tables except the root: the VM or the VMM's address space ends */
+/** tdp_free_all() - free all tables but the root, when the VM or the VMM's address space ends */
 void tdp_free_all(struct okvm_mmu_vm *mmu);
 /** tdp_free_tree() - free @table and all tables below it; no CPU may still walk any of them */
 void tdp_free_tree(u64 *table, int level);
@@ -198,9 +208,17 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
-/** fault_in_hole() - return true if @f is for the page of okvm_mmu_set_hole(). Under mmu->lock */
+/**
+ * fault_in_hole() - return true if okvm's own page (okvm_mmu_set_hole()) has to be mapped for @f
+ *
+ * Under mmu->lock.
+ */
 bool fault_in_hole(const struct okvm_fault *f);
-/** fault_level() - return the level of @f's leaf, after hostmem_resolve(). May set @f->nx_level */
+/**
+ * fault_level() - choose the level of the leaf for @f; may set @f->nx_level
+ *
+ * Called after hostmem_resolve().
+ */
 int fault_level(struct okvm_fault *f);
 
 /**
@@ -211,8 +229,8 @@ int hostmem_resolve(struct okvm_fault *f);
 /**
  * hostmem_get_fast() - resolve @f if the host's page is present and writable. Any context
  *
- * If the host's page is not writable, the function fails for reads, too: a page that it finds can
- * be mapped writable at once, so the guest's first write needs no fault.
+ * A page that is not writable is refused even for a read. So each page that the function finds can
+ * be mapped writable at once, and the guest's first write needs no fault.
  * Return: true if the page was found
  */
 bool hostmem_get_fast(struct okvm_fault *f);
@@ -249,16 +267,18 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 /**
  * notifier_stale_unlocked() - return true if the host has invalidated @hva since @seq was sampled
  *
- * If the result is true, a fault can give up without taking mmu->lock. (The host's invalidation may
- * be waiting for this lock.) If the result is false, and the caller does not hold mmu->lock, the
- * result may be out of date at once.
+ * The caller need not hold mmu->lock. If the result is true, a fault can give up without waiting
+ * for the lock. If the result is false, it may be out of date at once.
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
 	if (unlikely(READ_ONCE(mmu->inv_active)) &&
 	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
 		return true;
-	/* Pairs with inv_finish(), which increments inv_seq before it decrements inv_active. */
+	/*
+	 * Pairs with inv_finish(), which increments inv_seq before it decrements inv_active. If
+	 * this thread has seen the new inv_active, it sees the new inv_seq, too.
+	 */
 	smp_rmb();
 	return READ_ONCE(mmu->inv_seq) != seq;
 }
@@ -267,7 +287,7 @@ static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned lon
  * notifier_stale() - return true if the host has invalidated @hva since @seq was sampled
  *
  * Caller holds mmu->lock. If the result is false, the caller may map the page before it drops the
- * lock: an invalidation that begins later waits for the lock and then removes the mapping.
+ * lock. An invalidation that begins later waits for the lock and then removes the mapping.
  */
 static inline bool notifier_stale(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {

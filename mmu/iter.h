@@ -22,7 +22,7 @@
  * struct iter - position of an iteration
  * @gfn: first frame not yet visited; the current entry covers it
  * @end: the iteration ends at this frame
- * @from: frame at which iter_start() or iter_restart() has begun
+ * @from: frame at which the iteration has begun, or has begun anew after iter_restart()
  * @entry, @val: the current entry, and its value when it was read
  * @level: level of the current entry
  * @min: entries below this level are not visited

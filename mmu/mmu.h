@@ -28,13 +28,13 @@ enum okvm_access {
 
 /**
  * enum okvm_fault_verdict - result of handling a fault; negative values are errnos for KVM_RUN
- * @OKVM_FAULT_FIXED: the page is mapped, or the access has to be repeated: enter the guest again
- * @OKVM_FAULT_MMIO: emulate the instruction: there is no memory, or the access is a write to
- *	read-only memory, or a write that shadow paging cannot allow (such as to a page table)
+ * @OKVM_FAULT_FIXED: enter the guest again: the page is mapped, or the access has to be repeated
+ * @OKVM_FAULT_MMIO: emulate the instruction. Either there is no memory, or the access is a write to
+ *	read-only memory, or it is a write that shadow paging cannot allow (such as to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
- * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()): go on as
- *	after OKVM_FAULT_FIXED
- * @OKVM_FAULT_GUEST: shadow paging: the guest's tables deny the access: inject #PF
+ * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()). The
+ *	caller does the same as for OKVM_FAULT_FIXED
+ * @OKVM_FAULT_GUEST: inject #PF, because the guest's tables deny the access (shadow paging only)
  * @OKVM_FAULT_SLOW: from okvm_mmu_page_fault_fast() only: call okvm_mmu_page_fault()
  */
 enum okvm_fault_verdict {
@@ -88,8 +88,9 @@ int okvm_mmu_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 bool okvm_mmu_fault_fast(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc);
 
 /**
- * okvm_mmu_mmio_cached() - return true if @gpa has an MMIO entry of the slots' current generation
- * Context: any
+ * okvm_mmu_mmio_cached() - return true if @gpa has an MMIO entry that is not out of date
+ *
+ * A change of the memory slots makes MMIO entries out of date. Context: any
  */
 bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
 
@@ -98,7 +99,8 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa);
  * @gva: the guest-linear address
  * @acc: enum okvm_access: the hardware's error code, and OKVM_ACC_IMPLICIT
  * @gpa: output for OKVM_FAULT_MMIO: the guest-physical address
- * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny writes at the access's privilege
+ * @readonly: output for OKVM_FAULT_MMIO: the guest's tables deny a write with the privilege of the
+ *	access
  * @device: output for OKVM_FAULT_MMIO: an MMIO entry of the current generation of slots says that
  *	no memory slot contains @gpa
  * @guest: output for OKVM_FAULT_GUEST: the error code of the #PF to inject
@@ -130,7 +132,7 @@ enum okvm_invalidation {
 	OKVM_INVPCID_SINGLE,		/* one PCID, except global translations */
 	OKVM_INVPCID_ALL,		/* all PCIDs, and global translations */
 	OKVM_INVPCID_NOT_GLOBAL,	/* all PCIDs, except global translations */
-	OKVM_INVLPG,			/* one address, in the current PCID or global */
+	OKVM_INVLPG,			/* one address: current PCID and global ones */
 };
 
 /**
@@ -142,15 +144,15 @@ enum okvm_invalidation {
 void okvm_mmu_invalidate(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid, gva_t gva);
 /**
  * okvm_mmu_invlpg_fast() - do INVLPG with IRQs off
- * Return: false if nothing was done: call okvm_mmu_invalidate()
+ * Return: false if nothing was done and okvm_mmu_invalidate() has to be called
  */
 bool okvm_mmu_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva);
 
 /**
- * okvm_mmu_cr3_loaded() - make the guest's new CR3 (PAE: new PDPTEs), in vcpu->arch, take effect
+ * okvm_mmu_cr3_loaded() - make a new CR3 (with PAE: new PDPTEs) of the guest take effect
  * @noflush: TLBs may keep translations of the new PCID (bit 63 of the MOV CR3 operand)
  *
- * Context: as for okvm_mmu_invalidate()
+ * The new values are in vcpu->arch. Context: as for okvm_mmu_invalidate()
  */
 void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
 
@@ -158,7 +160,7 @@ void okvm_mmu_cr3_loaded(struct okvm_vcpu *vcpu, bool noflush);
  * okvm_mmu_cr3_fast() - make the guest's new CR3 take effect with IRQs off, in long mode only
  *
  * Flushes all translations of guest-linear addresses, global ones included.
- * Return: false if nothing was done: call okvm_mmu_cr3_loaded()
+ * Return: false if nothing was done and okvm_mmu_cr3_loaded() has to be called
  */
 bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
 
@@ -167,8 +169,8 @@ bool okvm_mmu_cr3_fast(struct okvm_vcpu *vcpu);
  * @gpa, @bytes: the written bytes, which are in one page
  *
  * Under vm->srcu.
- * Return: true if this write has made okvm stop shadowing the page: the CPU can execute the next
- *	writes to the page
+ * Return: true if this write has made okvm stop shadowing the page. The guest can then write to the
+ *	page without emulation
  */
 bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes);
 
@@ -181,7 +183,7 @@ bool okvm_mmu_guest_wrote(struct okvm_vcpu *vcpu, gpa_t gpa, unsigned int bytes)
  */
 bool okvm_mmu_unprotect(struct okvm_vcpu *vcpu, gfn_t gfn);
 
-/** okvm_mmu_set_limit() - KVM_SET_NR_MMU_PAGES: allow @pages shadow tables at most, 0: default */
+/** okvm_mmu_set_limit() - allow at most @pages shadow tables (KVM_SET_NR_MMU_PAGES); 0: default */
 void okvm_mmu_set_limit(struct okvm_vm *vm, unsigned long pages);
 
 /** okvm_mmu_unload() - drop a vCPU's roots for RESET, INIT or new CPUID, and request a reload */
@@ -196,8 +198,8 @@ int okvm_mmu_load(struct okvm_vcpu *vcpu);
 /**
  * okvm_mmu_restored() - zap all shadow tables after userspace has set control registers. May sleep
  *
- * Userspace sets them when it restores a snapshot, and may have restored guest memory before.
- * Shadow paging does not see that userspace's writes change the guest's page tables.
+ * Userspace sets control registers when it restores a snapshot. It may have restored guest memory
+ * before, and shadow paging does not notice when userspace changes the guest's page tables.
  */
 void okvm_mmu_restored(struct okvm_vcpu *vcpu);
 
@@ -207,9 +209,9 @@ void okvm_mmu_set_paging(struct okvm_vcpu *vcpu, const struct walk_mode *mode);
 /**
  * okvm_mmu_gva_to_gpa() - walk the guest's page tables
  * @acc: kind of the access: OKVM_ACC_WRITE, _USER, _FETCH, _IMPLICIT; _PATIENT outside KVM_RUN
- * @fault: output if the walk fails: the error code for #PF. If `gave_up` is true, there is no #PF:
- *	a signal or request was pending while other CPUs kept changing the tables, or while the
- *	host had to fetch the page of a table
+ * @fault: output if the walk fails: the error code for #PF. If `gave_up` is true, no #PF is due.
+ *	The walk was given up for a pending signal or request, while other CPUs kept changing the
+ *	tables or the host had to fetch the page of a table
  * Return: the guest-physical address or OKVM_INVALID_GPA. Caller holds vm->srcu; may sleep.
  */
 gpa_t okvm_mmu_gva_to_gpa(struct okvm_vcpu *vcpu, gva_t gva, u32 acc, struct walk_fault *fault);
@@ -248,7 +250,7 @@ gpa_t okvm_mmu_gva_to_gpa_noted(struct okvm_vcpu *vcpu, gva_t gva, u32 acc,
  */
 bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr3, u64 bytes[2]);
 
-/** okvm_mmu_load_pdptrs() - PAE: read the PDPTEs at CR3. Return: false if unreadable or invalid */
+/** okvm_mmu_load_pdptrs() - read the PDPTEs at CR3. Return: false if unreadable or invalid */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
 /**

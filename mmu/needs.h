@@ -25,8 +25,9 @@ bool okvm_arch_apf_possible(struct okvm_vcpu *vcpu);
  * okvm_arch_apf_start() - fetch the host page at @hva in the background
  *
  * Call it only after okvm_arch_apf_possible() has returned true. Caller holds vm->srcu; may sleep.
- * Return: false if the caller must fetch the page itself. true if a #PF that informs the guest is
- * queued, or if okvm does not enter the vCPU until the page is present or an interrupt arrives
+ * Return: false if the caller must fetch the page itself. true if the caller need not wait: either
+ * a #PF that informs the guest is queued, or okvm does not enter the vCPU until the page is present
+ * or an interrupt arrives
  */
 bool okvm_arch_apf_start(struct okvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
 

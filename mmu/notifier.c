@@ -33,8 +33,8 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 		WRITE_ONCE(mmu->inv_end, end);
 	} else {
 		/*
-		 * [inv_start, inv_end) contains all active invalidations. It shrinks only when none
-		 * is active.
+		 * [inv_start, inv_end) contains all active invalidations. While one is active, the
+		 * range only grows.
 		 */
 		WRITE_ONCE(mmu->inv_start, min(mmu->inv_start, start));
 		WRITE_ONCE(mmu->inv_end, max(mmu->inv_end, end));
@@ -117,8 +117,8 @@ static okvm_young_t notifier_clear_flush_young(struct mmu_notifier *mn, struct m
 }
 
 /*
- * Clear accessed bits without a flush. An access that hits in a TLB sets no accessed bit, so a page
- * in use may look unused.
+ * Clear accessed bits without a flush, as the host expects of this callback. A page in use may then
+ * look unused, because an access that hits in a TLB sets no accessed bit.
  */
 static okvm_young_t notifier_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 					 unsigned long start, unsigned long end)

@@ -21,7 +21,7 @@
 #include "mmu/internal.h"
 
 #define NX_PERIOD_MAX_MS	(60u * 60 * 1000)	/* default period: this value / ratio */
-#define NX_RATIO_MAX		3600u			/* so that the default period is >= 1 s */
+#define NX_RATIO_MAX		3600u			/* then the default period is 1 s */
 
 enum nx_mode {
 	NX_AUTO,	/* on if the CPU has the bug */

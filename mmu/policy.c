@@ -51,8 +51,8 @@ static void policy_tdp_format(struct okvm_mmu_vm *mmu, u32 caps)
 }
 
 /*
- * Let RAM have the guest's memory types. No entry has to be changed with nested paging of SVM
- * (OKVM_HW_TDP_PT), because the guest's memory types always have effect there.
+ * Let RAM have the guest's memory types. With nested paging of SVM (OKVM_HW_TDP_PT) the guest's
+ * memory types always have effect, so no entry has to be changed.
  */
 void okvm_mmu_honor_pat(struct okvm_vm *vm)
 {
@@ -117,8 +117,8 @@ static void policy_tdp_nothing(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Let the guest handle a #PF. This is not called, as no #PF is intercepted with two-dimensional
- * paging. But no callback may be NULL.
+ * Never called, because no #PF is intercepted with two-dimensional paging. The function exists
+ * because no callback may be NULL. If it were called, the guest would handle the #PF.
  */
 static int policy_tdp_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf)
 {
@@ -231,9 +231,9 @@ static int choose_locked(struct okvm_vm *vm, const struct mmu_policy *policy)
 
 /*
  * Choose the VM's policy. A callback of the MMU notifier that runs at the same time may use the old
- * policy until it returns. This is safe: nothing is mapped yet; no vCPU maps a page of the
- * invalidated range before the invalidation ends; and the old policy's structures exist until the
- * end of the VM.
+ * policy until it returns. This is safe: the old policy has mapped nothing, and its structures
+ * exist until the end of the VM. The new policy maps no page of the invalidated range before the
+ * invalidation ends.
  */
 int okvm_mmu_choose(struct okvm_vm *vm, enum okvm_mmu_kind kind)
 {

@@ -52,7 +52,7 @@ struct mmu_zap {
 struct mmu_policy {
 	const char *name;
 
-	/* ---- creation; destruction, which may be repeated, or called without a creation ---- */
+	/* ---- creation and destruction; destroying what was not created has no effect ---- */
 
 	/*
 	 * Prepare a VM for this policy and set mmu->fmt and mmu->max_level. May be called again:
@@ -64,7 +64,7 @@ struct mmu_policy {
 	int (*vcpu_create)(struct okvm_vcpu *vcpu);
 	void (*vcpu_destroy)(struct okvm_vcpu *vcpu);
 
-	/* ---- in the loaded vCPU's thread, under vm->srcu, IRQs on (*_fast: off, no SRCU) ---- */
+	/* ---- in the loaded vCPU's thread: IRQs on, vm->srcu held (*_fast: IRQs off) ---- */
 
 	/*
 	 * OKVM_REQ_MMU_RELOAD: choose, or build, the root for the vCPU's current CR3 and mode, and
@@ -76,15 +76,15 @@ struct mmu_policy {
 	/* Handle an intercepted #PF, see okvm_mmu_page_fault(). */
 	int (*page_fault)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/*
-	 * Handle an intercepted #PF with IRQs off, without waiting for mmu->lock. Return: verdict;
-	 * OKVM_FAULT_SLOW: call page_fault()
+	 * Handle an intercepted #PF with IRQs off, without waiting for mmu->lock.
+	 * Return: enum okvm_fault_verdict; OKVM_FAULT_SLOW if page_fault() has to be called
 	 */
 	int (*page_fault_fast)(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 	/* vcpu->arch has a new CR3 or, with PAE, new PDPTEs. See okvm_mmu_cr3_loaded(). */
 	void (*cr3_loaded)(struct okvm_vcpu *vcpu, bool noflush);
 	/*
-	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; in long mode only. Return:
-	 * false if nothing was done: call cr3_loaded()
+	 * Make the new CR3 in vcpu->arch take effect, with IRQs off; in long mode only.
+	 * Return: false if nothing was done and cr3_loaded() has to be called
 	 */
 	bool (*cr3_fast)(struct okvm_vcpu *vcpu);
 	/* vcpu->mmu->mode has changed: request a load() before VM entry if needed. */
@@ -92,7 +92,10 @@ struct mmu_policy {
 	/* Flush translations of linear addresses for the guest, see okvm_mmu_invalidate(). */
 	void (*invalidate)(struct okvm_vcpu *vcpu, enum okvm_invalidation what, u16 pcid,
 			   gva_t gva);
-	/* Do INVLPG, with IRQs off. Return: false if nothing was done: call invalidate() */
+	/*
+	 * Do INVLPG, with IRQs off.
+	 * Return: false if nothing was done and invalidate() has to be called
+	 */
 	bool (*invlpg_fast)(struct okvm_vcpu *vcpu, gva_t gva);
 	/*
 	 * The emulator has written @bytes at @gpa: update the shadow tables of this page. Return:
@@ -124,7 +127,7 @@ struct mmu_policy {
 	void (*write_protect)(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end);
 	/* Dirty logging of @slot has ended: let page faults map huge pages again. */
 	void (*collapse)(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot);
-	/* Drop up to @max tables that split a huge page for a fetch (see nx.c). */
+	/* Remove up to @max tables that replaced huge pages for fetches (see nx.c). */
 	void (*recover_nx)(struct okvm_mmu_vm *mmu, u64 max);
 	/* Remove all mappings: the VM or the VMM's address space ends, or the VM is restored. */
 	void (*free_all)(struct okvm_mmu_vm *mmu);

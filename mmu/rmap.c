@@ -5,8 +5,8 @@
  * Upstream has an array in each memory slot, with one word per frame and level. If a frame is
  * mapped more than once, this word points to a list of blocks of pointers. In okvm the word is in
  * the frame's struct shadow_block. If a frame is mapped more than once, its leaves are linked with
- * each other: each shadow table has an array of links (table->link), which a page fault allocates
- * when the table first needs one. So no leaf needs an allocation of its own.
+ * each other. For this, a shadow table has an array of links (table->link). A page fault allocates
+ * the array when the table first needs it, so no leaf needs an allocation of its own.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -98,8 +98,7 @@ static void block_free(struct rcu_head *head)
 }
 
 /*
- * Remove and free @b, whose memory slot is gone, unless a leaf or a shadow table already uses @b
- * again.
+ * Remove and free @b, because its memory slot is gone. Keep @b if a leaf or a shadow table uses it.
  */
 static void block_put(struct shadow_vm *sh, struct shadow_block *b)
 {
@@ -152,10 +151,11 @@ static bool link_array(struct shadow_vcpu *sv, struct shadow_table *t)
 }
 
 /*
- * Prepare to add an entry of @t to the chain that begins with entry @head. If the chain is not
- * empty, @t and the table of @head need arrays of links: give them spare arrays of the vCPU. Return
- * false if the vCPU lacks spare arrays. shadow_page_fault() then allocates some, and tries again.
- * A table keeps its array, so it needs no array in the next try.
+ * Prepare to add an entry of @t to the chain that begins with entry @head. If the chain is empty,
+ * there is nothing to do. Otherwise @t and the table of @head need arrays of links: give them spare
+ * arrays of the vCPU if they have none.
+ * Return: false if the vCPU has too few spare arrays. shadow_page_fault() then allocates some, and
+ * tries again.
  */
 static bool link_ready(struct okvm_vcpu *vcpu, u32 head, struct shadow_table *t)
 {
@@ -195,7 +195,7 @@ void link_del(struct shadow_vm *sh, u32 *head, struct shadow_table *t, unsigned 
 	WRITE_ONCE(t->what[i], 0);
 }
 
-/* Return true if the chain that begins with entry @head has as many entries as it may have. */
+/* Return true if the chain that begins with entry @head may not grow any more (SHADOW_CHAIN). */
 static bool link_full(struct shadow_vm *sh, u32 head)
 {
 	return head && link_depth(sh, head) >= SHADOW_CHAIN - 1;
@@ -250,7 +250,7 @@ bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Set entry and chain under block->lock, so that a walk of the chain finds every leaf. */
+	/* Set the entry and link it under one lock, so that walks of the chain find every leaf. */
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && link_ready(vcpu, *head, t) &&
 	       try_cmpxchg(&t->entry[i], &old, leaf);
@@ -267,7 +267,10 @@ bool rmap_upgrade(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, 
 	bool done;
 
 	lockdep_assert_held(&sh->mmu->lock);
-	/* Another vCPU may upgrade the leaf, too: change entry and what[] under one lock. */
+	/*
+	 * Another vCPU may upgrade the leaf at the same time: the lock keeps entry and what[]
+	 * consistent.
+	 */
 	spin_lock(&b->lock);
 	done = try_cmpxchg(&t->entry[i], &old, leaf);
 	if (done)
@@ -290,8 +293,9 @@ void rmap_remove(struct shadow_vm *sh, struct shadow_table *t, unsigned int i, u
 /* ---- all leaves of a frame ---- */
 
 /*
- * Clear @bits in one leaf, by compare-and-exchange: hardware may set accessed and dirty bits, and
- * another thread may clear the accessed bit, at the same time. Return: true if any bit was set
+ * Clear @bits in one leaf. This needs compare-and-exchange: at the same time, hardware may set
+ * accessed and dirty bits, and another thread may clear the accessed bit.
+ * Return: true if any bit was set
  */
 static bool leaf_clear(u64 *entry, u64 bits)
 {
@@ -440,8 +444,8 @@ void shadow_zap_range(struct mmu_zap *z, gfn_t start, gfn_t end)
 
 	lockdep_assert_held_write(&z->mmu->lock);
 	/*
-	 * If all frames may cease to be guest memory, zap direct tables, too. They are not found by
-	 * frame, so zap all tables.
+	 * If all frames may cease to be guest memory, direct tables must be zapped, too. They
+	 * cannot be found by frame, so zap all tables.
 	 */
 	if (z->frames_leave && !start && end == ~0ULL)
 		shadow_zap_all(z);
@@ -491,9 +495,11 @@ bool shadow_age(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool clear)
 
 /*
  * Write-protect frames @i to @to - 1 of block @b, whose number is @nr. Drop the leaves of large
- * pages, so that dirty logging sees writes to each 4 KiB page. The caller of shadow_write_protect()
- * flushes at the end. If the lock is dropped before that, the block is stale, so rmap_protect()
- * tells its callers to flush.
+ * pages, so that dirty logging sees writes to each 4 KiB page.
+ *
+ * Nothing is flushed here: the caller of shadow_write_protect() flushes at the end. Until then the
+ * block is stale. If another thread takes the lock before the flush, rmap_protect() tells it to
+ * flush.
  */
 static void block_write_protect(struct mmu_zap *z, struct shadow_block *b, unsigned long nr,
 				unsigned int i, unsigned int to)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow tables: allocation, lookup, linking, zapping, and the shrinker. See shadow.h. */
+/* Allocate, look up, link and zap shadow tables, also for the shrinker. See shadow.h. */
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -171,8 +171,9 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t)
 	if (!(all & ~atomic64_read(&sh->stale)))
 		return;
 	/*
-	 * Do not search for roots that lead to @t in two cases: the VM has one vCPU, which is cheap
-	 * to flush; or the searches since the last flush have taken SHADOW_CLIMBED steps.
+	 * Do not search for the roots that lead to @t if the VM has one vCPU, which is cheap to
+	 * flush, or if the searches since the last flush have taken SHADOW_CLIMBED steps. Assume
+	 * that all vCPUs have such a root.
 	 */
 	if (all == 1 || sh->climbed > SHADOW_CLIMBED) {
 		atomic64_or(all, &sh->stale);
@@ -317,8 +318,9 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 	if (!t)
 		return table_make(vcpu, gfn, role);
 	/*
-	 * The caller gives @t a new parent. Addresses become present through this parent, so the
-	 * guest need not flush them. Therefore synchronize @t and the tables below @t here.
+	 * The caller is going to link @t below a new parent. This makes addresses present, for
+	 * which the guest need not flush. So synchronize @t and the tables below @t here, instead
+	 * of at a flush.
 	 */
 	sync_below(vcpu, t);
 	return t;
@@ -327,8 +329,8 @@ struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role)
 /* ---- zapping ---- */
 
 /*
- * Return true if a table shadows @gfn. This function does not count the tables, because that would
- * take long: when all tables of a frame are removed, it is called once per table.
+ * Return true if a table shadows @gfn. When all tables of a frame are removed, this function is
+ * called once per table. To count the remaining tables each time would take long.
  */
 static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 {
@@ -340,7 +342,10 @@ static bool table_any(struct shadow_vm *sh, gfn_t gfn)
 	return false;
 }
 
-/* Uncount a shadow table of @gfn, which was removed from its bucket. */
+/*
+ * A shadow table of @gfn was removed from its bucket: decrement the count of the block. If it was
+ * the last one of @gfn, clear the bit of @gfn in b->shadowed.
+ */
 static void table_unprotect(struct shadow_vm *sh, gfn_t gfn)
 {
 	struct shadow_block *b = block_of(sh, gfn);
@@ -452,7 +457,7 @@ void shadow_put_root(struct shadow_vm *sh, struct shadow_table *t)
 	lockdep_assert_held_write(&sh->mmu->lock);
 	if (--t->roots)
 		return;
-	/* A zapped table is empty. The last root that used it has dropped it: no CPU walks it. */
+	/* If @t was zapped, no entry points to it, and now no root uses it: no CPU walks it. */
 	if (t->dead)
 		table_put(sh, t);
 	else
@@ -588,10 +593,12 @@ static void zap_listed(struct mmu_zap *z, struct list_head *list, size_t node, u
 }
 
 /*
- * Zap the tables that exist now. Do not zap tables that vCPUs make while mmu->lock is dropped: the
- * loop might not end. Therefore move the existing tables to the list sh->condemned. While the lock
- * is dropped, another call may append newer tables to this list. The oldest tables come first, so
- * the loop ends at the first table that is newer than this call.
+ * Zap the tables that exist now. vCPUs may make new tables while mmu->lock is dropped. Do not zap
+ * those, because the loop might not end. Therefore move the existing tables to the list
+ * sh->condemned.
+ *
+ * While the lock is dropped, another call may append newer tables to this list. The oldest tables
+ * come first, so the loop ends at the first table that is newer than this call.
  */
 void shadow_zap_all(struct mmu_zap *z)
 {
@@ -673,7 +680,7 @@ static LIST_HEAD(shadow_vms);
 static DEFINE_MUTEX(shadow_vms_lock);
 static struct shrinker *shadow_shrinker;
 
-/* Return how many tables in use the shrinker may take: it leaves roots and SHADOW_MIN_TABLES. */
+/* Return how many tables in use the shrinker may take: all but the roots and SHADOW_MIN_TABLES. */
 static unsigned long shadow_spare_tables(const struct shadow_vm *sh)
 {
 	unsigned long keep = READ_ONCE(sh->nr_pinned) + SHADOW_MIN_TABLES;
@@ -730,8 +737,8 @@ static unsigned long shrink_vm(struct shadow_vm *sh, unsigned long nr)
 
 /*
  * Free tables for the shrinker. Each call takes tables from one VM and moves that VM to the end of
- * shadow_vms. A VM may be in this list although okvm_mmu_vm_release() was called for it: all its
- * tables are then in its pool, even if its vCPUs still exist.
+ * shadow_vms. A VM stays in this list after okvm_mmu_vm_release(). All its tables are then in its
+ * pool, so they may be freed although its vCPUs still exist.
  */
 static unsigned long shrink_scan(struct shrinker *s, struct shrink_control *sc)
 {

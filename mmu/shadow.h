@@ -24,17 +24,18 @@
  * when it is first needed and freed with the memory slot. The block's array rmap contains the head
  * of each frame's reverse map. A block that is mapped by large pages only has no such array.
  *
- * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated,
- * and shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a
- * table of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and
- * the shadow entries stay, like entries of a TLB. When the guest flushes, each shadow entry is
- * compared with the guest's entry (shadow_sync.c). A guest that makes an entry present need not
- * flush: the shadow entry is empty, and a page fault fills it. Addresses also become present when
- * an out-of-sync table gets one more parent, so the table is compared before that.
+ * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated, and
+ * shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a table
+ * of level 1, its shadow table may go *out of sync* instead: the frame becomes writable, and the
+ * shadow entries stay, like entries of a TLB. When the guest flushes, the table is synchronized:
+ * each shadow entry that differs from the guest's entry is dropped (shadow_sync.c). A guest that
+ * makes an entry present need not flush: the shadow entry is empty, and a page fault fills it.
+ * Addresses also become present when an out-of-sync table gets one more parent, so the table is
+ * synchronized before that.
  *
  * Staleness: a shadow entry may be dropped, or lose rights, without a flush if the guest itself has
- * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more.
- * A block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
+ * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more. A
+ * block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
  * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
  * always needs a flush. sh->epoch counts flushes of the whole VM. When a leaf of a block is
  * dropped, the block records sh->epoch: the block is stale until sh->epoch changes.
@@ -44,19 +45,21 @@
  * vCPUs whose current root has this top table (table->vcpus). After an entry was cleared or
  * write-protected, shadow_left() finds the top tables that lead to the entry, and adds their vCPUs
  * to sh->stale. A flush goes to the vCPUs in sh->stale and empties sh->stale. A vCPU that leaves a
- * root removes itself from sh->stale and from the root's top tables. vCPUs load roots without
- * mmu->lock. But the vCPU first enters itself in the top tables and then reads entries, and another
- * thread first changes an entry and then calls shadow_left(). So at least one of them sees what the
- * other has written.
+ * root removes itself from sh->stale and from the root's top tables.
  *
- * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for
- * long. A chain of SHADOW_CHAIN entries is emptied before one more is added. If SHADOW_SAME tables
- * shadow one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
+ * Races: a vCPU loads a root without mmu->lock, so another thread may change an entry at the same
+ * time. The vCPU first enters itself in the top tables and then reads entries. The other thread
+ * first changes the entry and then calls shadow_left(). So at least one of them sees what the other
+ * has written.
  *
- * Locks: adding, linking and zapping tables, setting them out of sync and dropping entries need
- * mmu->lock for writing. With the lock held for reading, an empty entry may become a leaf, and a
- * leaf may gain rights or lose its accessed or write bit; block->lock then guards the block's
- * chains. If a fault's shadow tables exist, the fault needs the lock for reading only. Under
+ * Bounds: the guest decides how often it maps a frame, but must not make okvm hold a lock for long.
+ * A chain of SHADOW_CHAIN entries is emptied before one more is added. If SHADOW_SAME tables shadow
+ * one frame, all of them are zapped. Loops over many tables or blocks yield the lock.
+ *
+ * Locks: mmu->lock must be held for writing to add, link or zap tables, to set them out of sync,
+ * and to drop entries. With the lock held for reading, an empty entry may become a leaf, and a leaf
+ * may gain rights or lose its accessed or write bit. In that case block->lock guards the chains of
+ * the block. If a fault's shadow tables exist, the fault needs the lock for reading only. Under
  * mmu->lock, a fault reads the guest's entries again before it uses them. If the guest changes an
  * entry after that, either the guest's table is write-protected and okvm sees the write, or the
  * guest's flush removes the shadow entry.
@@ -83,16 +86,17 @@
 /* Maximum number of new tables that one fault needs. */
 #define SHADOW_SPARE		5
 /*
- * Maximum number of arrays of links that an entry needs to be added to a chain: one for the entry's
- * table, and one for the table of the entry that has been the chain's head.
+ * Maximum number of arrays of links that are needed to add an entry to a chain. The entry and the
+ * head of the chain may be in two tables that have no array yet.
  */
 #define SHADOW_SPARE_LINKS	2
 #define SHADOW_ROOTS		4
 #define SHADOW_MMIO_HINTS	8
 /*
  * Number of frames for which a vCPU counts the writes from user mode. The first FAULT_GIVE_UP
- * writes to a frame zap the frame's shadow tables, later ones do not. If one instruction wrote to
- * more frames than are counted, it might zap tables for ever. XSAVE with AMX writes to four frames.
+ * writes to a frame zap the shadow tables of the frame, later writes do not. One instruction must
+ * not write to more frames than this: its counters would be replaced, and it might zap tables for
+ * ever. XSAVE with AMX writes to four frames.
  */
 #define SHADOW_GAVE_UP		8
 #define SHADOW_WALKS		8
@@ -103,11 +107,12 @@
  * SHADOW_CHAIN: entries in a chain
  * SHADOW_SAME: shadow tables of one frame
  * SHADOW_UNSYNC: out-of-sync tables of a VM; one flush by the guest may compare all of them
- * SHADOW_HOPS: steps upwards from a table; after that, assume that every root leads to the table
+ * SHADOW_HOPS: steps of a search upwards from a table; after that, every root is assumed to lead to
+ * the table
  * SHADOW_POOL: freed tables that a VM keeps to use them again
  * SHADOW_RECENT: blocks that are found without a look-up in the xarray
- * SHADOW_CLIMBED: steps upwards between two flushes; after that, the flush goes to all vCPUs,
- * because mmu->lock is held for writing during the steps
+ * SHADOW_CLIMBED: steps of all such searches between two flushes. After that, the flush goes to all
+ * vCPUs, because a search holds mmu->lock for writing
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -120,7 +125,7 @@
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
 /**
- * struct shadow_link - table->link[i]: puts entry i of the table into the chain of its target
+ * struct shadow_link - puts entry i of a table into the chain of its target (table->link[i])
  * @next, @prev: numbers of the neighbours in the chain, 0 if there is none
  *
  * The target of an entry that points to a shadow table is that table. The target of a leaf is the
@@ -247,7 +252,7 @@ static inline u32 *block_rmap(const struct shadow_block *b)
 
 #define SHADOW_NOT_CROWDED	(~0ULL)
 
-/** struct shadow_vm - mmu->shadow: the state of shadow paging of one VM, under mmu->lock */
+/** struct shadow_vm - a VM's state of shadow paging (mmu->shadow), under mmu->lock */
 struct shadow_vm {
 	struct okvm_mmu_vm *mmu;
 	struct xarray blocks;		/* struct shadow_block, index: frame >> 9 */
@@ -262,11 +267,11 @@ struct shadow_vm {
 	u64 hash;			/* random odd factor for shadow_bucket() */
 	struct list_head tables;
 	struct list_head condemned;	/* tables that shadow_zap_all() is about to zap */
-	struct list_head pool;		/* freed tables, whose entries are all 0, by table->all */
+	struct list_head pool;		/* freed tables, all entries 0; linked by table->all */
 	unsigned int nr_pool;		/* length of pool */
 	u64 zaps;			/* count of calls of shadow_zap_all() */
-	struct list_head nx_splits;	/* tables with @nx_split, the oldest first */
-	struct list_head mmio;		/* tables with @mmio, the oldest first */
+	struct list_head nx_splits;	/* tables with nx_split set, the oldest first */
+	struct list_head mmio;		/* tables with mmio set, the oldest first */
 	struct list_head unsync;	/* out-of-sync tables, the newest first */
 	atomic64_t nr_blocks;
 	unsigned long nr_tables;
@@ -294,11 +299,11 @@ struct shadow_vm {
 /**
  * struct shadow_root - the current root of a vCPU, or one that the vCPU has used before
  * @role: role of the first top table, 0 if this struct is unused
- * @key: guest in PAE paging: the four PDPTEs; otherwise @key[0] is the frame in CR3
+ * @key: with PAE paging, the guest's four PDPTEs; otherwise @key[0] is the frame in CR3
  * @incomplete: a top table could not be made (for example, the guest's table is in no memory slot),
  *	so the root is built anew at the next load
- * @top: the top tables: one if the guest's paging has 4 or 5 levels, else the four that the PAE
- *	root's entries point to (NULL: entry not present)
+ * @top: the top tables. If the guest's paging has 4 or 5 levels, there is one. Otherwise there are
+ *	four, to which the entries of the PAE root point (NULL: entry not present)
  */
 struct shadow_root {
 	u32 role;
@@ -308,15 +313,15 @@ struct shadow_root {
 };
 
 /**
- * struct shadow_fault - one #PF in the guest that is being handled; shadow_vcpu.fault
+ * struct shadow_fault - one #PF in the guest that is being handled (in shadow_vcpu.fault)
  * @vcpu, @gva, @access: who accessed what address, and how (enum walk_access)
  * @mode, @path, @result: input and result of the walk of the guest's page tables
  * @above: for each level, the rights (enum shadow_access) that the guest's entries above this level
  *	grant together
- * @leaf: the rights of the shadow leaf to be made, with which @access succeeds
+ * @leaf: the rights of the shadow leaf to be made; they allow @access
  * @page: for a large page of the guest: the rights that its leaves may give to every kind of
- *	access. They differ from @leaf only if @access is a supervisor's write that the guest's
- *	entries deny and CR0.WP = 0 allows
+ *	access. @leaf differs from @page only for a supervisor's write that the guest's entries
+ *	deny, but that CR0.WP = 0 allows
  * @level: level of the leaf to be made
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
@@ -325,7 +330,8 @@ struct shadow_root {
  *	may use them for the same exit
  * @missed: hostmem_get_fast() has failed in the fast handler: the slow handler need not try it
  * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
- * @gen: if @walked: generation of the slots when the fast handler walked the guest's tables
+ * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked
+ *	is set
  * @host: the host's page
  * @block: block of the mapped frame, valid while mmu->lock is held
  */
@@ -351,8 +357,8 @@ struct shadow_fault {
 /**
  * struct shadow_walk - a walk down to level 1 that gva_walk_fast() keeps for later walks
  * @region: (address >> 21) + 1 for the linear address of the kept walk; 0: no walk is kept
- * @seen: (address >> 21) + 1 for the last walk that came to level 1. If the next such walk has the
- *	same value, it is kept
+ * @seen: (address >> 21) + 1 for the last walk that came to level 1. The next such walk is kept if
+ *	its value is the same
  * @gen, @cr3, @mode: generation of the slots, CR3 and paging mode of the walk
  * @at: from the top on, the addresses in the VMM of the entries above level 1
  * @val: the values of these entries
@@ -369,7 +375,7 @@ struct shadow_walk {
 	struct walk_path path;
 };
 
-/** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
+/** struct shadow_vcpu - a vCPU's state of shadow paging (vcpu->mmu->shadow), under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
 	int nr_spare;
@@ -387,7 +393,7 @@ struct shadow_vcpu {
 	unsigned int gave_up_next;	/* element of gave_up to replace next, modulo its size */
 	u64 (*pae)[4];			/* hardware's PDPTEs of each root, below 4 GiB */
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
-	u64 told_page;			/* linear page number of the last #PF left to the guest */
+	u64 told_page;			/* linear page number of the last #PF that the guest got */
 	struct shadow_walk walk[SHADOW_WALKS];	/* index: (address >> 21) % SHADOW_WALKS */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
@@ -509,12 +515,12 @@ static inline struct shadow_table *climb_next(struct shadow_vm *sh, struct shado
 /* rmap.c */
 
 /**
- * block_get() - allocate what the block of @gfn lacks for a leaf at @level
+ * block_get() - allocate the block of @gfn and, for a leaf at level 1, its array rmap
  * @level: 1 for a page of 4 KiB; 2 for a large page, or if @gfn shall be shadowed
  * @gfp: whether the allocation may sleep
  *
- * The caller has to look the block up again under mmu->lock, because the block is freed with its
- * memory slot.
+ * What exists already is kept. The caller has to look the block up again under mmu->lock, because
+ * the block is freed with its memory slot.
  * Return: false if memory could not be allocated
  */
 bool block_get(struct shadow_vm *sh, gfn_t gfn, int level, gfp_t gfp);
@@ -626,7 +632,11 @@ void shadow_free_table(struct shadow_vm *sh, struct shadow_table *t);
  *	many tables: the caller then has to drop the lock and retry. mmu->lock: write
  */
 struct shadow_table *shadow_get(struct okvm_vcpu *vcpu, gfn_t gfn, u32 role);
-/** shadow_mark_nx_split(), shadow_mark_mmio() - mark @t, and add it to a list. mmu->lock: write */
+/**
+ * shadow_mark_nx_split(), shadow_mark_mmio() - set the flag nx_split or mmio of @t
+ *
+ * Also add @t to the list sh->nx_splits or sh->mmio. mmu->lock: write
+ */
 void shadow_mark_nx_split(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_mark_mmio(struct shadow_vm *sh, struct shadow_table *t);
 /**
@@ -658,8 +668,8 @@ unsigned int shadow_zap_frame(struct mmu_zap *z, gfn_t gfn);
 /**
  * shadow_left() - record that an entry of @t was cleared or write-protected and may be in TLBs
  *
- * Add to sh->stale the vCPUs whose current root leads to @t. Call this after the change, and before
- * links to @t are cleared. The change must be a full memory barrier, which pairs with
+ * Adds to sh->stale the vCPUs whose current root leads to @t. Called after the change of the entry,
+ * and before links to @t are cleared. The change must be a full memory barrier, which pairs with
  * smp_mb__after_atomic() in root_enter(): if this function does not see a vCPU in table->vcpus,
  * that vCPU sees the change. mmu->lock: write
  */
@@ -668,7 +678,7 @@ void shadow_left(struct shadow_vm *sh, struct shadow_table *t);
 void shadow_flush(struct shadow_vm *sh);
 /** shadow_make_room() - zap tables beyond the VM's limit. mmu->lock: write. Return: true if any */
 bool shadow_make_room(struct shadow_vm *sh);
-/** shadow_for_each() - loop over the tables that shadow @gfn: no direct ones. Under mmu->lock */
+/** shadow_for_each() - loop over tables that shadow @gfn, except direct ones. Under mmu->lock */
 #define shadow_for_each(t, next, sh, gfn_)						\
 	hlist_for_each_entry_safe(t, next, shadow_bucket(sh, gfn_), bucket)		\
 		if ((t)->gfn == (gfn_) && !table_is_direct(t))
@@ -679,8 +689,8 @@ struct hlist_head *shadow_bucket(struct shadow_vm *sh, gfn_t gfn);
  * shadow_mixed() - return true if a table that shadows @gpa's frame has entries of another size
  * @size: size in bytes of the guest's entry at @gpa
  *
- * In a table with entries of another size, the accessed and dirty bits of the entry at @gpa are
- * bits with another meaning. mmu->lock: read or write
+ * The guest then uses the page also as a table of another format. There the accessed and dirty bits
+ * of the entry at @gpa have another meaning. mmu->lock: read or write
  */
 static inline bool shadow_mixed(struct shadow_vm *sh, gpa_t gpa, unsigned int size)
 {

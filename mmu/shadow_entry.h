@@ -2,12 +2,13 @@
 /*
  * The format of shadow entries, and decisions about them. All functions are pure.
  *
- * The format is that of ordinary paging, also of PAE paging, which reserves bits 62:52. Therefore
- * okvm has only bits 9 to 11 for itself, fewer than in spte.h, and keeps the other information
- * about an entry in table->what[]. MMIO entries are not present, and have the format of spte.h.
+ * Shadow entries have the format of ordinary paging. They are also used with PAE paging, which
+ * reserves bits 62:52, so okvm has only bits 9 to 11 for itself, fewer than in spte.h. The other
+ * information about an entry is in table->what[]. MMIO entries are not present, and have the format
+ * of spte.h.
  *
- * Entries that point to a table allow every access. The rights that the guest's upper entries give
- * are in the field access of the lower table's role, and limit each leaf of the lower table.
+ * Entries that point to a table allow every access. The role of the lower table contains the rights
+ * that the guest's upper entries give (ROLE_ACCESS). They limit each leaf of the lower table.
  */
 #ifndef OKVM_MMU_SHADOW_ENTRY_H
 #define OKVM_MMU_SHADOW_ENTRY_H
@@ -82,21 +83,23 @@ u8 shadow_access_of(const struct walk_mode *mode, u64 entry);
  * @role: a role with the guest's paging mode
  * @above: rights that the guest's entries above @entry give
  * @entry: the guest's leaf entry, from which the shadow leaf is made
- * @access: access of the guest that the walk has allowed (enum walk_access); 0: no access
+ * @access: access of the guest that the walk has allowed (enum walk_access); 0: the leaf shall suit
+ *	every access
  *
- * If the dirty bit of @entry is 0 and @access is no write, the shadow leaf does not allow writes:
- * the first write faults, and the walk sets the dirty bit. With CR0.WP = 0 a supervisor may write
- * to a read-only page. For such a write, the shadow leaf allows writes but no user accesses.
+ * If the dirty bit of @entry is 0 and @access is no write, the shadow leaf does not allow writes.
+ * So the first write faults, and the walk sets the dirty bit. With CR0.WP = 0 a supervisor may
+ * write to a read-only page. For such a write, the shadow leaf allows writes but no user accesses.
  */
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 
 /**
- * shadow_kernel_write() - return true if only CR0.WP = 0 allows @access, a supervisor's write
+ * shadow_kernel_write() - return true if a supervisor's write is allowed only by CR0.WP = 0
+ * @above, @entry, @access: as for shadow_leaf_access()
  *
  * Under shadow paging, hardware runs with CR0.WP = 1 and allows such a write only through a
  * writable leaf. If the guest's page is a user page, the writable leaf must be a supervisor leaf
- * (U/S = 0): else user mode could write, too. But SMAP does not protect a supervisor leaf. So if
- * the guest uses CR4.SMAP, the caller has to emulate the write.
+ * (U/S = 0), because user mode could write through a user leaf. But SMAP does not protect a
+ * supervisor leaf. So if the guest uses CR4.SMAP, the caller has to emulate the write.
  */
 bool shadow_kernel_write(u8 above, u64 entry, u32 access);
 
@@ -117,13 +120,13 @@ enum shadow_write {
 };
 
 /*
- * okvm zaps a shadow table above level 1 when the guest has written to its own table this many
- * times in a row and no fault has used the shadow table in between.
+ * okvm zaps a shadow table above level 1 if the guest writes this many times in a row to the page
+ * table that it shadows, and no fault uses the shadow table in between.
  */
 #define SHADOW_FLOOD	3
 
 /**
- * shadow_write() - return what a write to a guest's table does to one of its shadow tables
+ * shadow_write() - return what to do with a shadow table after a write to the guest's table
  * @role: role of the shadow table
  * @offset, @bytes: position in the page and size of the write
  * @writes: number of writes, with this one, since a fault last used the shadow table

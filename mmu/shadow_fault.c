@@ -41,8 +41,8 @@ static bool map_same(struct shadow_fault *f, int level)
  * Find out which shadow table an entry at @level of a table of role @role has to point to. Set
  * *@gfn to the frame and *@child to the role of this lower table. They must not depend on the kind
  * of access (read, write, fetch). Otherwise two accesses of one instruction could need different
- * tables at the same entry: each fault would replace the table that the other access needs, and the
- * instruction would never complete.
+ * tables at the same entry. Each fault would then replace the table that the other access needs,
+ * and the instruction would never complete.
  */
 static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *gfn, u32 *child)
 {
@@ -74,7 +74,7 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 
 	/*
 	 * The guest's table that contains this entry is above level 1 and shadowed, so it is
-	 * write-protected: okvm sees every change of the entry after this check.
+	 * write-protected. okvm sees each change of the entry after this check.
 	 */
 	if (!child || !map_same(f, max_t(int, level, f->result.level)))
 		return NULL;
@@ -88,9 +88,9 @@ static struct shadow_table *map_table(struct shadow_fault *f, struct shadow_tabl
 }
 
 /*
- * Return the table to which entry @i of @t points. An existing table is used only if its frame and
- * role match this fault's walk. Otherwise link a new table, if mmu->lock is held for writing.
- * Return NULL, with *@verdict set, if this fails or the lock is held for reading.
+ * Return the table to which entry @i of @t points, if its frame and role match this fault's walk.
+ * Otherwise link a new table, for which mmu->lock must be held for writing. Return NULL, with
+ * *@verdict set, if the lock is held for reading or no table could be linked.
  */
 static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_table *t,
 					unsigned int i, int *verdict)
@@ -112,8 +112,9 @@ static struct shadow_table *map_descend(struct shadow_fault *f, struct shadow_ta
 }
 
 /*
- * Maximum number of times that user-mode writes of a vCPU to a frame zap its shadow tables. Without
- * a limit, an instruction could make and zap the same tables for ever, see fault_gives_up().
+ * How often the user-mode writes of a vCPU to one frame may zap the shadow tables of the frame.
+ * Without a limit, an instruction could make and zap the same tables for ever, see
+ * fault_gives_up().
  */
 #define FAULT_GIVE_UP	2
 
@@ -137,9 +138,9 @@ static unsigned int *gave_up_count(struct shadow_vcpu *sv, gfn_t gfn)
 
 /*
  * Return true if a user-mode write to @gfn shall zap the shadow tables of @gfn. Kernels do not let
- * user mode write to page tables in use, so @gfn is probably ordinary memory now. But @gfn may be a
- * page table that another access of the same instruction needs: without the limit FAULT_GIVE_UP,
- * zapping and shadowing @gfn could alternate for ever.
+ * user mode write to page tables in use, so @gfn is probably ordinary memory now. But if it is a
+ * page table, another access of the same instruction may need its shadow tables. The limit
+ * FAULT_GIVE_UP ensures that zapping and shadowing @gfn do not alternate for ever.
  */
 static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 {
@@ -150,10 +151,11 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 
 /*
  * Set *@write to true if the new leaf may be writable. If the frame is a page table of the guest,
- * this needs a write access, and shadow tables that may go out of sync. Return: OKVM_FAULT_FIXED if
- * the leaf can be made; OKVM_FAULT_MMIO if the write has to be emulated; SHADOW_EXCLUSIVE if the
- * fault has to be tried again, because mmu->lock is not held for writing or shadow tables were
- * zapped or synchronized here
+ * two more conditions hold: the access is a write, and the shadow tables of the frame may go out of
+ * sync.
+ * Return: OKVM_FAULT_FIXED if the leaf can be made; OKVM_FAULT_MMIO if the write has to be
+ * emulated; SHADOW_EXCLUSIVE if the fault has to be tried again. In this case mmu->lock was not
+ * held for writing, or shadow tables were zapped or synchronized here
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -199,8 +201,8 @@ static u64 map_make_leaf(const struct shadow_fault *f, bool write)
 }
 
 /*
- * Replace the leaf @old by @leaf if both map the same page and @leaf denies no access that @old
- * allows: such a change needs no TLB flush.
+ * Replace the leaf @old by @leaf if this needs no TLB flush: both map the same page, and @leaf
+ * denies no access that @old allows.
  * Return: false if the leaf has to be dropped and made anew
  */
 static bool map_upgrade(struct shadow_fault *f, struct shadow_table *t, unsigned int i, u64 old,
@@ -252,10 +254,11 @@ static int map_put(struct shadow_fault *f, struct shadow_table *t, unsigned int 
 }
 
 /*
- * Return true if neighbours of the page shall be mapped, too. If the host has just brought in the
- * page, it probably lacks the neighbours. If the access is a write, and the guest has just got its
- * own #PF for this page (told_page), the guest fills in its entries one by one: the neighbours have
- * no entries yet.
+ * Return true if neighbours of the page shall be mapped, too. Return false where this would
+ * probably fail:
+ * - The host has just brought in the page, so it probably lacks the neighbours.
+ * - The access is a write, and the guest has just got its own #PF for this page (told_page). The
+ * guest probably fills in its entries one by one, so the neighbours have no entries yet.
  */
 static bool map_prefetches(const struct shadow_fault *f)
 {
@@ -274,9 +277,9 @@ static int map_leaf(struct shadow_fault *f, struct shadow_table *t, unsigned int
 	u64 leaf;
 
 	/*
-	 * A leaf of 4 KiB needs the array f->block->rmap, which is missing if fault_reserve_leaf()
-	 * expected a large page. Then return SHADOW_EXCLUSIVE: fault_map() allocates the array and
-	 * tries again with mmu->lock held for writing. If the array is missing even then, the guest
+	 * A leaf of 4 KiB needs the array f->block->rmap. The array is missing if
+	 * fault_reserve_leaf() expected a large page. Then fault_map() allocates it, and tries
+	 * again with mmu->lock held for writing. If the array is missing even then, the guest
 	 * repeats the access.
 	 */
 	if (f->level == 1 && !block_rmap(f->block))
@@ -332,8 +335,9 @@ static bool fault_split(const struct shadow_fault *f, const struct shadow_table 
 }
 
 /*
- * Return the level of the leaf to make: 2 if the page is large for both the guest and the host and
- * contains none of the guest's page tables, else 1. Caller holds mmu->lock.
+ * Return the level of the leaf to make. This is 2 if the page is large for both the guest and the
+ * host, and contains none of the page tables of the guest. Otherwise it is 1. Caller holds
+ * mmu->lock.
  */
 static int fault_level_now(struct shadow_fault *f)
 {
@@ -347,9 +351,9 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, also compute f->level
- * anew: when this fault made the tables above @t, a frame of the large page may have become a
- * shadowed page table, and then the large page must not be mapped as one.
+ * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, compute f->level anew
+ * before. It may have changed: when this fault made the tables above @t, a frame of the large page
+ * may have become a shadowed page table. The large page must then be mapped by small pages.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {
@@ -495,8 +499,9 @@ static bool fault_stale(struct shadow_fault *f)
 }
 
 /*
- * Call this each time mmu->lock is taken. While the lock is not held, okvm_mmu_set_hole() may
- * change the hole.
+ * Decide whether to make an MMIO entry, or to map okvm's own page (okvm_mmu_set_hole()). Call this
+ * each time mmu->lock is taken, because okvm_mmu_set_hole() may change the page while the lock is
+ * not held.
  */
 static void fault_hole(struct shadow_fault *f)
 {
@@ -518,9 +523,10 @@ static int fault_map_locked(struct shadow_fault *f)
 		fault_hole(f);
 	f->block = f->mmio ? NULL : block_of(shadow_of(f->vcpu), f->host->gfn);
 	/*
-	 * The block can be missing for three reasons: okvm_mmu_set_hole() was called after
-	 * fault_mmio() had checked for the hole; a zap has freed the block; or the fast handler has
-	 * not allocated it yet.
+	 * The block can be missing for three reasons:
+	 * - okvm_mmu_set_hole() was called for this frame after the check in fault_mmio().
+	 * - A zap has freed the block.
+	 * - The fast handler has not allocated the block yet.
 	 */
 	if (!f->mmio && !f->block)
 		return f->fast ? OKVM_FAULT_SLOW : OKVM_FAULT_FIXED;
@@ -652,9 +658,9 @@ static int fault_page(struct shadow_fault *f)
 }
 
 /*
- * Return true if the guest uses CR4.SMAP, and only CR0.WP = 0 allows this write of a supervisor.
- * okvm emulates such a write. A leaf that allows it would be a supervisor page, which SMAP does not
- * protect.
+ * Return true if okvm has to emulate the access: it is a write of a supervisor, only CR0.WP = 0
+ * allows it, and the guest uses CR4.SMAP. A leaf that allows the write would be a supervisor page,
+ * which SMAP does not protect.
  */
 static bool fault_unmappable(const struct shadow_fault *f)
 {
@@ -715,10 +721,10 @@ static void fault_count(const struct shadow_fault *f, bool spurious)
 
 /*
  * Mark the access of @f as implicit (WALK_IMPLICIT) if it is probably an implicit supervisor
- * access, that is, to a descriptor table. SMAP denies such an access to a user page, whatever
+ * access, such as one to a descriptor table. SMAP denies such an access to a user page, whatever
  * EFLAGS.AC is. At CPL 3 the error code (U/S = 0) shows that an access is implicit. At CPL 0 to 2
- * it does not: assume it after FAULT_IDLE faults in a row although the shadow entry allows the
- * access.
+ * it does not. Assume it there if the access has faulted FAULT_IDLE times in a row, although the
+ * shadow entry allows it.
  */
 static void fault_implicit(struct shadow_fault *f)
 {
@@ -746,9 +752,9 @@ static void fault_begin(struct shadow_fault *f, struct okvm_vcpu *vcpu,
 }
 
 /*
- * Return the address of the element of mmio_page[] that @gva uses. If the element is the page
- * number of @gva plus 1, the page is probably MMIO. The fast handler then leaves the fault to the
- * slow handler without a walk of the guest's tables.
+ * Return the address of the element of mmio_page[] for @gva. If the element is the page number of
+ * @gva plus 1, the page is probably MMIO. In that case the fast handler does not walk the tables of
+ * the guest, but leaves the fault to the slow handler.
  */
 static u64 *mmio_hint(struct okvm_vcpu *vcpu, gva_t gva)
 {
@@ -761,11 +767,12 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
 }
 
 /*
- * Return true if the slow handler may use the fast handler's walk: it was made for the same access
- * and the same generation of slots. (A change of the root discards the walk, see
- * shadow_forget_walk().) The walk may be used even if the guest has changed its tables since:
- * map_same() compares the entries under mmu->lock, and linked shadow tables follow the guest's
- * changes.
+ * Return true if the slow handler may use the fast handler's walk. The walk must have been made for
+ * the same access and the same generation of slots. A change of the root discards the walk, see
+ * shadow_forget_walk().
+ *
+ * The guest may have changed its tables since the walk. That does no harm: map_same() compares the
+ * entries under mmu->lock, and linked shadow tables follow the guest's changes.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Shadow paging as a struct mmu_policy: the guest's TLB flushes, the callbacks. See shadow.h. */
+/*
+ * Define shadow paging as a struct mmu_policy, and handle TLB flushes of the guest. See shadow.h.
+ */
 #include <linux/mm.h>
 
 #include "core/compat.h"
@@ -50,8 +52,8 @@ static bool policy_invlpg_fast(struct okvm_vcpu *vcpu, gva_t gva)
 {
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
-	 * out-of-sync table. So if the guest has written before this flush, this read sees
-	 * nr_unsync.
+	 * out-of-sync table. So if the guest has written before this flush, this read sees that
+	 * nr_unsync is not 0.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync))
 		return false;

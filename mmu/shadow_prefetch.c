@@ -11,9 +11,9 @@
 #include "mmu/shadow.h"
 
 /*
- * Number of entries in the aligned group in which neighbours are mapped: PREFETCH in the shadow of
- * a guest's page table, PREFETCH_DIRECT in a direct table. PREFETCH is small, because a process
- * that does not live long never uses most of what is mapped in advance.
+ * Neighbours are mapped inside an aligned group of this many entries: PREFETCH in the shadow of a
+ * guest's page table, PREFETCH_DIRECT in a direct table. PREFETCH is small, because a short-lived
+ * process never uses most of what is mapped in advance.
  */
 #define PREFETCH	4
 #define PREFETCH_DIRECT	8
@@ -33,9 +33,9 @@ static bool prefetch_guest(const struct shadow_table *t, u64 entry, gfn_t *gfn, 
 
 /*
  * Return true if a new leaf for @gfn in @t needs a spare array of links to join the reverse-map
- * chain of @gfn. Prefetching must not use up the vCPU's spare arrays: a fault that finds none has
- * to allocate some, and then needs mmu->lock for writing. Other vCPUs change chains at the same
- * time, so the result is only a guess.
+ * chain of @gfn. Prefetching must not use up the vCPU's spare arrays, because a fault that finds
+ * none needs mmu->lock for writing. Other vCPUs change chains at the same time, so the result is
+ * only a guess.
  */
 static bool prefetch_needs_links(struct shadow_fault *f, const struct shadow_table *t, gfn_t gfn)
 {

@@ -2,10 +2,11 @@
 /*
  * Roots: the tables at which hardware begins its walk. A vCPU keeps SHADOW_ROOTS of them.
  *
- * When the guest loads a CR3 value again, no table is rebuilt: a look-up by frame and role, under
- * mmu->lock, finds the old top table. If the vCPU has kept the root, no look-up is needed.
+ * When the guest loads a CR3 value again, the old top table is used again. If the vCPU has kept the
+ * root, the table is found at once. Otherwise it is looked up by frame and role, under mmu->lock.
  * Each load synchronizes the tables below the root, even if the guest asks for no flush (bit 63 of
- * the MOV CR3 operand): okvm does not record per root which flushes the guest has made.
+ * the MOV CR3 operand). The reason is that okvm does not record per root which flushes the guest
+ * has made.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -95,7 +96,9 @@ static void root_put(struct shadow_vm *sh, struct shadow_root *r)
 	*r = (struct shadow_root){};
 }
 
-/* Choose the root to be replaced: an unused or unusable one (root_alive()) if there is one. */
+/*
+ * Choose the root to be replaced: an unused or unusable one (root_alive()), or else each in turn.
+ */
 static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 {
 	struct shadow_root *r;
@@ -110,8 +113,8 @@ static struct shadow_root *root_victim(struct shadow_vcpu *sv)
 
 /*
  * Allocate what root_fill() needs. Set @there[i] to true if root_fill() shall make top table i. If
- * the frame of a top table is in no memory slot, make no table: else the guest could make okvm
- * allocate one for any number of frames.
+ * the frame of a top table is in no memory slot, make no table. Otherwise the guest could make okvm
+ * allocate tables for any number of frames.
  */
 static int root_reserve(struct okvm_vcpu *vcpu, struct shadow_root *key, bool there[4])
 {
@@ -318,8 +321,8 @@ bool shadow_cr3_fast(struct okvm_vcpu *vcpu)
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
-	 * out-of-sync table. So if the guest has written before this flush, this read sees
-	 * nr_unsync.
+	 * out-of-sync table. So if the guest has written before this flush, this read sees that
+	 * nr_unsync is not 0.
 	 */
 	if (READ_ONCE(shadow_of(vcpu)->nr_unsync) || vcpu->mmu->mode.levels < 4 || !sv->cur)
 		return false;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The guest's writes to its tables: emulated writes and out-of-sync tables. See shadow.h. */
+/*
+ * Follow the guest's writes to its page tables: emulated writes, and writes to tables that are out
+ * of sync. See shadow.h.
+ */
 #include <linux/mm.h>
 
 #include "core/compat.h"
@@ -236,8 +239,8 @@ void sync_root(struct okvm_vcpu *vcpu)
 
 	/*
 	 * Pairs with unsync_frame(), which sets nr_unsync before the guest can write to the
-	 * out-of-sync table. So if the guest has written before this flush, this read sees
-	 * nr_unsync.
+	 * out-of-sync table. So if the guest has written before this flush, this read sees that
+	 * nr_unsync is not 0.
 	 */
 	if (!root || !READ_ONCE(sh->nr_unsync))
 		return;
@@ -280,10 +283,10 @@ void shadow_invlpg(struct okvm_vcpu *vcpu, gva_t gva)
 /* ---- an emulated write ---- */
 
 /*
- * Return true if okvm has to flush TLBs after an emulated write: if the VM has several vCPUs. The
- * write reaches guest memory before okvm drops the shadow entry. In between, another vCPU may see
- * the write, flush its TLB, and use the old shadow entry again. That vCPU does not flush a second
- * time.
+ * Return true if okvm has to flush TLBs after an emulated write. This is needed if the VM has
+ * several vCPUs. The write reaches guest memory before okvm drops the shadow entry. In between,
+ * another vCPU may see the write, flush its TLB, and use the old shadow entry again. That vCPU does
+ * not flush a second time.
  */
 static bool wrote_too_late(const struct okvm_vm *vm)
 {
@@ -307,9 +310,9 @@ static void wrote_entries(struct okvm_vcpu *vcpu, struct mmu_zap *z, struct shad
 }
 
 /*
- * Return true if the guest has probably freed the page table that @t shadows, because no entry
- * points to @t. Return false if @t is a top table, to which no entry ever points: a vCPU keeps only
- * its last roots, so a guest process may use the table although no root has it.
+ * Return true if the guest has probably freed the page table that @t shadows: @t is no top table,
+ * and no entry points to @t. For a top table the function cannot tell, so it returns false: no
+ * entry ever points to a top table, and a guest process may use one that no vCPU keeps as a root.
  */
 static bool wrote_freed(const struct shadow_table *t)
 {

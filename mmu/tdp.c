@@ -170,8 +170,8 @@ void tdp_map(struct okvm_fault *f)
 
 	lockdep_assert_held_read(&mmu->lock);
 	/*
-	 * It is a bug if the frame is beyond what the tables can map: its index in the root would
-	 * wrap, and a zap of the frame would not find the leaf.
+	 * It is a bug if the frame is beyond what the tables can map. Its index in the root would
+	 * wrap, so a zap of the frame would not find the leaf.
 	 */
 	if (OKVM_BUG_ON(mmu->vm, f->gfn >= spte_pages(mmu->root.level + 1)))
 		return;
@@ -249,9 +249,9 @@ static void zap_finish(struct mmu_zap *z)
 }
 
 /*
- * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if ZAP_TURN
- * entries were looked at and another thread waits for the lock. A yield to waiting threads is rare,
- * because it costs a flush and lets all vCPUs that have faulted take the lock.
+ * Return true if mmu->lock should be yielded: if this thread has to reschedule, or if another
+ * thread waits for the lock and ZAP_TURN entries were looked at. Do not yield for each entry: a
+ * yield costs a flush, and lets all vCPUs that have faulted take the lock.
  */
 static bool zap_should_yield(const struct mmu_zap *z)
 {
@@ -338,8 +338,8 @@ static void zap_table(struct mmu_zap *z, struct iter *it)
 }
 
 /*
- * Zap the leaves of [@start, @end), and the tables below entries at @level whose whole range is
- * inside [@start, @end).
+ * Zap the leaves of [@start, @end). Also zap each table below an entry at @level if the whole range
+ * of the entry is inside [@start, @end).
  */
 static void zap_pass(struct mmu_zap *z, gfn_t start, gfn_t end, int level)
 {

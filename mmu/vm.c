@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Creation and destruction of the MMU of VMs and vCPUs, memory-slot hooks, and TLB flushes. */
+/* Create and destroy the MMU of VMs and vCPUs, follow changes of memory slots, and flush TLBs. */
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -121,7 +121,9 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 		mmu->policy->zap_mmio(mmu);
 }
 
-/* If the new slot contains the hole, remove the hole's mapping (see okvm_mmu_set_hole()). */
+/*
+ * If the new slot contains the frame of okvm_mmu_set_hole(), remove the mapping of okvm's own page.
+ */
 static void mmu_fill_hole(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
 	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn - slot->base < slot->npages)

@@ -50,8 +50,8 @@ static u64 walk_above_maxphyaddr(const struct walk_mode *mode, unsigned int from
 
 /*
  * Return the reserved bits of a present entry with 32-bit paging. Only the entry of a 4 MiB page
- * has reserved bits. These are bit 21, and each of bits 20:13 that stands for an address bit
- * (39:32) above MAXPHYADDR.
+ * has such bits. Bit 21 is reserved. Bits 20:13 stand for address bits 39:32; those above
+ * MAXPHYADDR are reserved.
  */
 static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 {
@@ -63,7 +63,7 @@ static u64 walk_reserved_32(const struct walk_mode *mode, u64 entry, int level)
 	return BIT_ULL(21) | high << 13;
 }
 
-/* Return the reserved bits of a present entry at @level ("Reserved Bits" of each format). */
+/* Return the reserved bits of a present entry at @level. */
 static u64 walk_reserved(const struct walk_mode *mode, u64 entry, int level)
 {
 	u64 rsvd;
@@ -140,7 +140,7 @@ static bool walk_denied(const struct walk_mode *mode, const struct walk_regs *re
 		return true;
 	if (access & WALK_FETCH)
 		return !path->exec || (!user && path->user && mode->smep);
-	/* SMAP: a supervisor-mode data access to a user page. */
+	/* SMAP protects user pages from data accesses in supervisor mode. */
 	if (!user && path->user && mode->smap)
 		return access & WALK_IMPLICIT || !regs->ac;
 	return false;

@@ -13,7 +13,7 @@
 
 /**
  * struct walk_mode - the guest's paging mode, computed when CR0, CR4, EFER or MAXPHYADDR changes
- * @levels: 0: paging off, 2: 32-bit paging, 3: PAE paging, 4 or 5: long mode
+ * @levels: 0 if paging is off, 2 for 32-bit paging, 3 for PAE paging, 4 or 5 in long mode
  * @wp, @nx: CR0.WP, EFER.NXE
  * @smep, @smap, @pse, @pke: bits of CR4; @pse is used if @levels is 2 only
  * @gbpages: the guest's CPUID reports 1 GiB pages
@@ -88,7 +88,7 @@ struct walk_ops {
 /**
  * struct walk_result - result of a successful walk
  * @gpa: guest-physical address of the byte at the linear address
- * @level: page size: 1: 4 KiB, 2: 2 or 4 MiB, 3: 1 GiB; 0 with paging off
+ * @level: 1 for a page of 4 KiB, 2 for 2 or 4 MiB, 3 for 1 GiB; 0 with paging off
  * @write: R/W is 1 in all entries; CR0.WP and protection keys are not considered
  */
 struct walk_result {
@@ -144,13 +144,13 @@ enum walk_verdict walk_noted(const struct walk_mode *mode, const struct walk_reg
 			     struct walk_fault *fault);
 
 /**
- * walk_leaf() - end a walk whose entries the caller has read: check the access, set bits A and D
+ * walk_leaf() - finish a walk of which the caller has read all entries
  * @entry: value of the entry at level 1
- * @path: input: the members top, at[] (all levels), entry[] (above level 1), unmarked (false), and
- *	write, user and exec: what the entries above level 1 allow. Output: all members
+ * @path: input: top; unmarked (false); at[] for all levels; entry[] above level 1; in write, user
+ *	and exec, what the entries above level 1 allow. Output: all members
  *
- * Return: enum walk_verdict. If another CPU has changed an entry since it was read, the function
- * returns WALK_AGAIN at once; it does not repeat the walk.
+ * Checks the access, and sets accessed and dirty bits. If another CPU has changed an entry since it
+ * was read, the function does not repeat the walk but returns WALK_AGAIN. Return: enum walk_verdict
  */
 enum walk_verdict walk_leaf(const struct walk_mode *mode, const struct walk_regs *regs,
 			    const struct walk_ops *ops, void *ctx, u64 gva, u32 access, u64 entry,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Building and reading the GSI routing table, and decoding MSIs.
- */
+/* Build and read the GSI routing table, and decode MSIs. */
 #include <linux/align.h>
 #include <linux/array_size.h>
 #include <linux/bits.h>
@@ -52,8 +50,8 @@ static u32 count_gsis(const struct kvm_irq_routing_entry *ue, u32 nr)
 }
 
 /*
- * Return the offset of the routes in the memory of a struct gsi_table with @gsis GSIs: they follow
- * the array first[], which has @gsis + 1 elements, and are aligned for struct gsi_route.
+ * Return the offset of the routes in the memory of a struct gsi_table. The routes follow the array
+ * first[], which has @gsis + 1 elements. They are aligned for struct gsi_route.
  */
 static size_t routes_offset(u32 gsis)
 {
@@ -137,8 +135,8 @@ static unsigned int route_chip(const struct gsi_route *route)
 }
 
 /*
- * Return true if @routes, the routes of one GSI, break this rule: a GSI may have either one MSI
- * route, or one route to each chip.
+ * A GSI may have either one MSI route, or one route to each chip. Return true if @routes, which are
+ * all routes of one GSI, break this rule.
  */
 static bool routes_conflict(const struct gsi_route *routes, unsigned int nr)
 {

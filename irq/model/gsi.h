@@ -92,7 +92,7 @@ struct gsi_policy {
  * @nr_routes: number of entries in @routes
  * @chip_gsi: the GSI routed to each chip's pin (KVM_IRQCHIP_*), or GSI_NONE
  * @routes: sorted by GSI; behind @first in the same allocation
- * @fault: why gsi_table_build() has returned -EINVAL, if it has
+ * @fault: the reason if gsi_table_build() has returned -EINVAL
  * @first: per GSI, index of its first route; @first[@nr_gsis] is @nr_routes
  */
 struct gsi_table {

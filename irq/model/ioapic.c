@@ -227,8 +227,8 @@ u32 ioapic_eoi_begin(struct ioapic *io, u8 vector)
 
 /*
  * Handle an EOI for a pin; nothing happens if the pin is edge-triggered. If the pin's line is still
- * high and the pin is not masked, deliver the interrupt again: at once, or with a delay if the line
- * has stayed high after many EOIs in a row.
+ * high and the pin is not masked, deliver the interrupt again. Delay this if the line has stayed
+ * high after many EOIs in a row.
  */
 static void ioapic_eoi_pin(struct ioapic *io, unsigned int pin, struct ioapic_todo *todo)
 {

@@ -67,7 +67,8 @@ enum ioapic_line {
  * @select: register that the data window accesses, 0 to 255
  * @id: bits 27:24 of the ID register, as a number from 0 to 15
  * @rtc_vector: vector of the last reported RTC edge
- * @rtc_report: ioapic_delivered() has to set @rtc_pending for the RTC message that is sent next
+ * @rtc_report: the last RTC edge came from KVM_IRQ_LINE_STATUS: when its message is delivered, set
+ *	@rtc_pending to the number of CPUs that accepted it
  * @irr: level- and edge-triggered pins whose line went high and has not fallen since
  * @sent: edge-triggered pins in @irr whose message was sent
  * @rtc_pending: number of CPUs that have not yet acknowledged the last reported RTC edge
@@ -95,9 +96,9 @@ struct ioapic {
  * @deliver: pins whose ioapic_message() must be sent; ioapic_delivered() reports each result
  * @masked: pins that became masked
  * @unmasked: pins that became unmasked
- * @pending: those pins in @deliver whose line was high before a write of the guest enabled their
- *	delivery. If the GSI of such a pin has a resampler, the caller removes the pin from @deliver
- *	and calls the resampler.
+ * @pending: those pins in @deliver whose line was already high when the guest enabled their
+ *	delivery (for example by unmasking). If the GSI of such a pin has a resampler, the caller
+ *	removes the pin from @deliver and calls the resampler.
  * @rescan: the set of vectors whose EOI the IOAPIC must see has changed
  * @delay: call ioapic_reinject() after IOAPIC_STORM_DELAY_MS
  */

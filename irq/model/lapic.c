@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC: registers, priority, messages.
+ * The register model of the local APIC, with interrupt priorities and messages.
  *
  * In contrast to upstream KVM, this file models the error status register with its write latch,
  * refuses messages with illegal vectors, and answers writes of reserved x2APIC bits with #GP.

@@ -617,7 +617,7 @@ int okvm_thread_work(void);
 #define okvm_vmcb_lbr_ctl(control)		((control)->virt_ext)
 #endif
 
-/* Return true if the host encrypts memory. Linux 6.9 introduced the host side of SEV-SNP. */
+/* Return true if the host encrypts memory, by SME, SEV or (since Linux 6.9) SEV-SNP. */
 #include <linux/cc_platform.h>
 static inline bool okvm_memory_encrypted(void)
 {

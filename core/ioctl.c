@@ -5,7 +5,7 @@
  * in, calls the handler, and copies the argument out. The row's flags say which of these steps to
  * do.
  *
- * Upstream KVM codes these steps again for each ioctl, in the cases of four switch statements.
+ * Upstream KVM codes most of these steps in the cases of switch statements, once for each ioctl.
  */
 #include <linux/bsearch.h>
 #include <linux/file.h>

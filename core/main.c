@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * This file loads and unloads the module. It has the module's parameters, the device node, and the
- * system fd's ioctls of core/.
+ * This file loads and unloads the module. It has the module's parameters, the device node, and
+ * those ioctls of /dev/okvm itself that do not depend on the CPU.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

@@ -17,9 +17,9 @@ void okvm_names_exit(void);
 /**
  * okvm_names_reg() - used in place of trace_event_reg() for okvm's own events
  *
- * The kernel calls it with event_mutex held. If core/trace_names.c has to add or remove okvm's
- * events of the system kvm, it enables the event okvm_names, and this function adds or removes
- * them.
+ * To add or remove okvm's events of the system kvm, event_mutex must be held, and modules cannot
+ * take it. The kernel calls this function with event_mutex held whenever an event is enabled. So
+ * core/trace_names.c enables the event okvm_names, and this function adds or removes the others.
  */
 int okvm_names_reg(struct trace_event_call *call, enum trace_reg type, void *data);
 

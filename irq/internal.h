@@ -182,8 +182,9 @@ void okvm_ack_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /** okvm_resampled_pins() - Return those of a chip's @pins whose GSI has a resampler. Any context */
 u32 okvm_resampled_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /**
- * okvm_resample_pins() - call only the resamplers of a chip's @pins, with no locks held. Any
- * context
+ * okvm_resample_pins() - call the resamplers of a chip's @pins, but no other ack notifiers
+ *
+ * The caller holds no locks. Any context.
  */
 void okvm_resample_pins(struct okvm_vm *vm, unsigned int chip, u32 pins);
 /**
@@ -210,7 +211,7 @@ int okvm_msi_deliver(struct okvm_vm *vm, const struct gsi_msi *msi);
 
 /* pit_timer.c */
 
-/** okvm_pit_unmasked() - drop ticks to be reinjected: GSI 0 was unmasked. Any context */
+/** okvm_pit_unmasked() - after GSI 0 was unmasked, drop the ticks that wait. Any context */
 void okvm_pit_unmasked(struct okvm_vm *vm);
 /** okvm_pit_stop() - stop the timer when the VM is destroyed: it never runs again. May sleep */
 void okvm_pit_stop(struct okvm_vm *vm);

@@ -94,7 +94,9 @@ u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access);
 
 /**
  * shadow_kernel_write() - return true if a supervisor's write is allowed only by CR0.WP = 0
- * @above, @entry, @access: as for shadow_leaf_access()
+ * @above: access that the guest's entries above the leaf allow
+ * @entry: the guest's leaf entry
+ * @access: the access
  *
  * Under shadow paging, hardware runs with CR0.WP = 1 and allows such a write only through a
  * writable leaf. If the guest's page is a user page, the writable leaf must be a supervisor leaf

@@ -173,8 +173,8 @@ struct lapic_timer {
  * @tsc_deadline: TSC-deadline mode is supported
  * @lint0_extint: a reset sets LINT0 of the BSP to virtual wire mode (unmasked ExtINT)
  * @bsp: this is the APIC of the BSP
- * @report_tpr: guest accesses to TPR have the effects LAPIC_EFF_TPR_*
- * @timer: arithmetic state of the timer
+ * @report_tpr: report guest accesses to TPR to the caller, by LAPIC_EFF_TPR_*
+ * @timer: mode, count and deadline of the timer
  * @esr_pending: errors since the last write to ESR, as ESR bit numbers; changed atomically
  * @irr_hint: byte n is 1 if word n of IRR may be non-zero. Any CPU sets it after the IRR bit; the
  *	vCPU's thread clears it before it reads the IRR word again.

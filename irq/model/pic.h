@@ -80,15 +80,15 @@ void pic_reset(struct pic *pic);
 /**
  * pic_read() - read one byte from a port
  * @pic: the model
- * @port: a port of one of the PIC_PORT_ pairs; others read as 0
- * @todo: actions for the caller: after a poll command, a read acknowledges an interrupt
+ * @port: port number; ports that are not of the PIC read as 0
+ * @todo: actions for the caller. A read has some after a poll command: it acknowledges an interrupt
  */
 u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo);
 
 /**
  * pic_write() - write one byte to a port
  * @pic: the model
- * @port: a port of one of the PIC_PORT_ pairs; others are ignored
+ * @port: port number; writes to ports that are not of the PIC are ignored
  * @val: the value
  * @todo: actions for the caller
  */

@@ -35,15 +35,18 @@ static __always_inline bool okvm_rip_carries(unsigned long old, unsigned long ri
  * okvm_trap_singlestep() - Raise the single-step #DB after an instruction
  *
  * With KVM_GUESTDBG_SINGLESTEP exit with KVM_EXIT_DEBUG; otherwise queue the #DB for the guest.
- * Return: outcome
+ * Return: enum okvm_outcome
  */
 int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
 /**
  * okvm_skip_insn() - Advance RIP by @len and end an interrupt shadow; raise #DB if TF is set
- * Return: outcome
+ * Return: enum okvm_outcome
  */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
-/** okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction. Return: outcome */
+/**
+ * okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction.
+ * Return: enum okvm_outcome
+ */
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len);
 /**
  * okvm_set_apic_base() - Set IA32_APIC_BASE

@@ -62,7 +62,7 @@ enum opnd {
 #define F_STRING	BIT(13)
 #define F_PUSHES	BIT(15)	/* writes the stack */
 #define F_UNIMPL	BIT(16)	/* exists, not emulated */
-#define F_WRITES	BIT(17)	/* the handler itself writes to memory (O_M) */
+#define F_WRITES	BIT(17)	/* writes its memory operand, though of kind O_M */
 #define F_PLAINMOV	BIT(18)	/* a plain MOV, which emul_as_mov() accepts */
 #define F_SEL_REG	BIT(19)	/* sub[ModRM.reg] */
 #define F_SEL_MOD	BIT(20)	/* sub[ModRM.mod == 3] */

@@ -362,7 +362,7 @@ enum emul_rc emul_op_hlt(struct emul_ctx *ctx)
 	return sys_call(ctx, EMUL_SYS_HLT, 0, 0);
 }
 
-/* INVLPG ignores segment limits, and ignores a non-canonical address (SDM "INVLPG"). */
+/* INVLPG checks no segment limit, and does nothing at a non-canonical address (SDM "INVLPG"). */
 enum emul_rc emul_op_invlpg(struct emul_ctx *ctx)
 {
 	struct emul_seg seg = { 0 };

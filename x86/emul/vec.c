@@ -303,7 +303,10 @@ enum emul_rc emul_op_movd(struct emul_ctx *ctx)
 	return file == EMUL_MM ? ctx->ops->set_vec(ctx, file, nr, v.b) : vec_set(ctx, nr, &v);
 }
 
-/* MOVQ xmm, xmm/m64 (F3 0F 7E) and MOVQ xmm/m64, xmm (66 0F D6, .arg 2): clear the upper half. */
+/*
+ * MOVQ xmm, xmm/m64 (F3 0F 7E) and MOVQ xmm/m64, xmm (66 0F D6, .arg 2). The upper half of a
+ * destination register becomes 0.
+ */
 enum emul_rc emul_op_movq(struct emul_ctx *ctx)
 {
 	bool store = ctx->insn.row->arg & 2;

@@ -273,7 +273,7 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
 /**
  * okvm_emul_anew() - Let the guest begin the instruction again, at its forced-emulation prefix if
  * any
- * Return: outcome
+ * Return: enum okvm_outcome
  */
 static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
@@ -295,31 +295,37 @@ static inline bool okvm_emul_steps(const struct okvm_emulation *e)
 /* ---- run.c ---- */
 
 void okvm_emul_begin(struct okvm_emulation *e, enum okvm_emul_why why, gpa_t gpa);
-/** okvm_emul_complete() - Continue the instruction after an exit to userspace. Return: outcome */
+/**
+ * okvm_emul_complete() - Continue the instruction after an exit to userspace.
+ * Return: enum okvm_outcome
+ */
 int okvm_emul_complete(struct okvm_vcpu *vcpu);
 
 /* ---- outcome.c ---- */
 
 /** okvm_emul_trace() - Emit the tracepoint kvm_emulate_insn */
 void okvm_emul_trace(const struct okvm_emulation *e, bool failed);
-/** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: outcome */
+/** okvm_emul_outcome() - Apply an instruction's result to the vCPU. Return: enum okvm_outcome */
 int okvm_emul_outcome(struct okvm_emulation *e, enum emul_rc rc);
 /**
  * okvm_emul_finish() - Give userspace the next queued write of a finished instruction
  *
  * If no write is left, make the single-step trap that follows the instruction, or halt the vCPU
  * after HLT.
- * Return: outcome
+ * Return: enum okvm_outcome
  */
 int okvm_emul_finish(struct okvm_emulation *e);
 /**
  * okvm_emul_impossible() - Exit to userspace, because okvm cannot deliver an event or switch tasks
  *
  * The exit is KVM_EXIT_INTERNAL_ERROR with suberror KVM_INTERNAL_ERROR_EMULATION.
- * Return: outcome
+ * Return: enum okvm_outcome
  */
 int okvm_emul_impossible(struct okvm_emulation *e);
-/** okvm_emul_user() - Exit to userspace for an access that the emulator needs. Return: outcome */
+/**
+ * okvm_emul_user() - Exit to userspace for an access that the emulator needs.
+ * Return: enum okvm_outcome
+ */
 int okvm_emul_user(struct okvm_emulation *e);
 
 /* ---- plain_mov.c ---- */
@@ -331,7 +337,10 @@ int okvm_emul_user(struct okvm_emulation *e);
 bool okvm_emul_direct(struct okvm_emulation *e, int *outcome);
 /** okvm_emul_cache_mov_cr() - Remember the decoded instruction if it is MOV to or from CR */
 void okvm_emul_cache_mov_cr(struct okvm_emulation *e);
-/** okvm_emul_direct_done() - Finish the MOV whose data userspace has read. Return: outcome */
+/**
+ * okvm_emul_direct_done() - Finish the MOV whose data userspace has read.
+ * Return: enum okvm_outcome
+ */
 int okvm_emul_direct_done(struct okvm_emulation *e);
 
 /* ---- task.c, ud.c, pio.c ---- */

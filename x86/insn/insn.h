@@ -33,7 +33,10 @@ enum okvm_emul_why {
 /** okvm_emul_create() - Allocate vcpu->arch->emul. Return: 0 or -ENOMEM */
 int okvm_emul_create(struct okvm_vcpu *vcpu);
 void okvm_emul_destroy(struct okvm_vcpu *vcpu);
-/** okvm_emulate() - Emulate the instruction at RIP, under vm->srcu, IRQs on. Return: outcome */
+/**
+ * okvm_emulate() - Emulate the instruction at RIP, under vm->srcu, IRQs on.
+ * Return: enum okvm_outcome
+ */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /**
  * okvm_emulate_known() - Emulate the instruction at RIP if it is a MOV that okvm has decoded before
@@ -77,7 +80,8 @@ unsigned int okvm_int_len(struct okvm_vcpu *vcpu);
 /**
  * okvm_emul_deliver() - Deliver by software the event that is marked as injected
  *
- * Called if hardware cannot run the guest's state, under vm->srcu, with IRQs on. Return: outcome
+ * Called if hardware cannot run the guest's state, under vm->srcu, with IRQs on.
+ * Return: enum okvm_outcome
  */
 int okvm_emul_deliver(struct okvm_vcpu *vcpu);
 /**
@@ -88,7 +92,7 @@ int okvm_emul_deliver(struct okvm_vcpu *vcpu);
  *	instruction; 0 for an exception, interrupt or NMI, which is marked as injected
  * @error: error code to push, or NULL
  *
- * The caller holds vm->srcu, with IRQs on. Return: outcome
+ * The caller holds vm->srcu, with IRQs on. Return: enum okvm_outcome
  */
 int okvm_task_switch(struct okvm_vcpu *vcpu, u16 selector, int source, unsigned int insn_len,
 		     const u32 *error);
@@ -101,7 +105,7 @@ void okvm_pio_trace(u16 port, unsigned int size, u32 count, const void *data, bo
  * @size: 1, 2 or 4 bytes
  * @insn_len: length of the instruction in bytes
  *
- * The caller holds vm->srcu, with IRQs on. Return: outcome
+ * The caller holds vm->srcu, with IRQs on. Return: enum okvm_outcome
  */
 int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsigned int insn_len);
 /**
@@ -109,7 +113,10 @@ int okvm_pio(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in, unsig
  * Return: true if done; the caller skips the instruction. False: nothing has changed
  */
 bool okvm_pio_fast(struct okvm_vcpu *vcpu, u16 port, unsigned int size, bool in);
-/** okvm_pio_user() - Let userspace do the port access in vcpu->arch->pio. Return: outcome */
+/**
+ * okvm_pio_user() - Let userspace do the port access in vcpu->arch->pio.
+ * Return: enum okvm_outcome
+ */
 int okvm_pio_user(struct okvm_vcpu *vcpu);
 
 #endif /* OKVM_X86_INSN_INSN_H */

@@ -367,7 +367,8 @@ static int in_memory(struct okvm_emulation *e, struct emul_log_entry *entry, gpa
 }
 
 /*
- * Access bytes entry->done to @end - 1, in memory or at a device. @gpa: address of the first byte.
+ * Access bytes entry->done to @end - 1, in memory or at a device. @gpa is the address of byte
+ * entry->done.
  */
 static enum emul_rc access_piece(struct okvm_emulation *e, struct emul_log_entry *entry, gpa_t gpa,
 				 void *data, unsigned int end, bool write)

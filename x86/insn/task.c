@@ -113,7 +113,7 @@ int okvm_emul_switch_task(struct okvm_emulation *e, unsigned int insn_len)
 	okvm_emul_begin(e, OKVM_EMUL_DELIVERY, 0);
 	/*
 	 * The instruction must not begin anew if it already had effects, for example has read a
-	 * device. okvm_emul_begin() has emptied the log, which showed these effects: keep them in
+	 * device. The log showed these effects, but okvm_emul_begin() has emptied it: set
 	 * e->altered.
 	 */
 	e->altered = altered;

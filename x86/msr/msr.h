@@ -26,7 +26,7 @@ enum okvm_msr_result okvm_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool
  * okvm_emulate_msr() - Emulate RDMSR or WRMSR
  * @insn_len: length of the instruction in bytes
  *
- * If the access fails, the function raises #GP or exits to userspace. Return: outcome
+ * If the access fails, the function raises #GP or exits to userspace. Return: enum okvm_outcome
  */
 int okvm_emulate_msr(struct okvm_vcpu *vcpu, bool write, unsigned int insn_len);
 /**

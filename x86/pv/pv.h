@@ -17,7 +17,7 @@ void okvm_steal_update(struct okvm_vcpu *vcpu);
 int okvm_pv_get_msr(struct okvm_vcpu *vcpu, u32 msr, u64 *val);
 int okvm_pv_set_msr(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 
-/** okvm_hypercall() - Handle VMCALL or VMMCALL. Return: outcome */
+/** okvm_hypercall() - Handle VMCALL or VMMCALL. Return: enum okvm_outcome */
 int okvm_hypercall(struct okvm_vcpu *vcpu, unsigned int insn_len);
 /**
  * okvm_hypercall_fast() - Answer a hypercall (such as KICK_CPU or SEND_IPI) with IRQs off

@@ -369,8 +369,8 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
 	/*
-	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
-	 * CLI.
+	 * STI takes effect at the end of the next instruction. If that were CLI, no interrupt would
+	 * be delivered.
 	 */
 	cpu_relax();
 	local_irq_disable();

@@ -88,8 +88,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
-	 * loop of fast exits.
+	 * Leave the loop of fast exits if userspace has requested an interrupt window: KVM_RUN may
+	 * have to return now.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }

@@ -99,8 +99,8 @@ struct okvm_hw_vcpu {
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
-	 * Copies of segment fields. If the copy of a segment's field is valid, the bit of seg_avail
-	 * with the number seg * NR_SEG_FIELDS + field is 1.
+	 * Copies of segment fields. The copy of a segment's field is valid if bit seg *
+	 * NR_SEG_FIELDS + field of seg_avail is 1.
 	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */

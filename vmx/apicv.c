@@ -41,9 +41,9 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 		return true;
 	notified = pi_set_outstanding(hw->pi);
 	/*
-	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test.
-	 * It may have moved the vector from PIR to IRR already. If not, the vector is still in PIR:
-	 * remove it there, and the caller sets IRR. Pairs with smp_mb() in switch_apicv().
+	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test
+	 * above. It may have moved the vector from PIR to IRR already. If not, the vector is still
+	 * in PIR: remove it there, and the caller sets IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);

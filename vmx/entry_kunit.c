@@ -260,8 +260,8 @@ static void entry_test_bases(struct kunit *test)
 }
 
 /*
- * Try each case, and print the message that Bochs has to log. The project's testbed later searches
- * the log of Bochs for the printed message.
+ * Try each case, and print the message that Bochs has to log. The project's testbed later compares
+ * the printed messages with the log of Bochs.
  */
 static void entry_test_cases(struct kunit *test)
 {
@@ -439,8 +439,9 @@ static void one_state(struct tally *tally)
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);
 	/*
-	 * Do not try a harmful state, unless a control or the host state is illegal. If both are
-	 * legal, the CPU loads the host state, even if VM entry then fails because of guest state.
+	 * Do not try a harmful state, unless a control or the host state is illegal. If all of them
+	 * are legal, the CPU loads the host state, even if VM entry then fails because of guest
+	 * state.
 	 */
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {

@@ -69,9 +69,9 @@ static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 }
 
 /*
- * Return true if a broken @rule would make VM entry fail in the way in which it has failed. A
- * broken rule for guest state causes an exit with a reason. A broken rule for controls or host
- * state causes a VM-instruction error.
+ * Return true if @rule may be the reason why VM entry has failed. A broken rule for guest state
+ * makes VM entry fail with an exit reason. A broken rule for controls or host state makes it fail
+ * with a VM-instruction error.
  */
 static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 {

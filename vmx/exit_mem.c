@@ -76,9 +76,9 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 }
 
 /*
- * Return true if the EPT violation is resolved. If the EPT leaf entry only lacks rights that aging
- * or dirty logging has removed, this function gives them back. Or another vCPU has already resolved
- * the violation.
+ * Return true if the EPT violation is resolved: another vCPU has already resolved it, or the EPT
+ * leaf entry only lacked rights that aging or dirty logging had removed. In the second case
+ * okvm_mmu_fault_fast() gives these rights back.
  */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
@@ -114,8 +114,8 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
 		/*
-		 * Before the next VM entry, KVM_RUN checks for signals, and whether the vCPU may
-		 * run: leave the rest to it.
+		 * Leave the rest to KVM_RUN: before the next VM entry it checks for signals, and
+		 * whether the vCPU may run.
 		 */
 		return OKVM_RESUME;
 	default:
@@ -219,8 +219,8 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
 		/*
-		 * Load CR2 here: between a fast exit and the next VM entry, stay_enter() is not
-		 * called, which loads it otherwise.
+		 * Load CR2 here, because stay_enter(), which usually loads it, is not called
+		 * between a fast exit and the next VM entry.
 		 */
 		native_write_cr2(vcpu->arch->cr2);
 	}

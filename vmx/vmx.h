@@ -99,8 +99,8 @@ struct okvm_hw_vcpu {
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
-	 * Copies of segment fields. The copy of a segment's field is valid if bit seg *
-	 * NR_SEG_FIELDS + field of seg_avail is 1.
+	 * Copies of segment fields. The copy of a segment's field is valid if seg_avail has the bit
+	 * with the number seg * NR_SEG_FIELDS + field.
 	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
@@ -331,7 +331,7 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
+/** vmx_events_clear_injected() - forget the injected event: VM entry has begun to deliver it */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
 /** vmx_events_cut_short() - let the next VM entry inject the event in hw->idt_info again */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);

@@ -216,12 +216,13 @@ static void irr_clear(struct lapic *l, u8 vector)
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
 	/*
-	 * Order: clear the hint, clear the IRR bit, read the IRR word. A message that comes in
-	 * between sets its IRR bit and then the hint again.
+	 * First clear the hint, then clear the IRR bit, then read the IRR word. If a message comes
+	 * in between, it sets its IRR bit and then the hint again, so no IRR bit is left without a
+	 * hint.
 	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();	/* see above: read IRR after clearing the hint */
+	smp_mb__after_atomic();	/* order of clearing the hint and reading IRR: see above */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }

@@ -38,7 +38,7 @@
 /* The bits of IA32_APIC_BASE that contain the address of the xAPIC page. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
-/* The largest duration of one count, in ns, so that count * divisor * duration fits in 64 bits. */
+/* Upper limit of the duration of one count, in ns: count * divisor * duration fits in 64 bits. */
 #define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
 
 /* Shortest period of a periodic timer, in ns, so that a guest cannot flood its host. */
@@ -455,7 +455,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 		      struct lapic_effect *eff);
 
 /**
- * lapic_trap_write() - report the effects of a write that the CPU has already done to the page
+ * lapic_trap_write() - report the effects of a write that the CPU has already stored in the page
  * @l: the APIC
  * @offset: page offset from the exit qualification (APIC-write VM exit)
  * @eff: effects are added

@@ -47,7 +47,7 @@ struct pit_channel {
 };
 
 /**
- * struct pit_reinject - injects missed ticks later, when the guest is ready
+ * struct pit_reinject - ticks that are injected later, because the guest has missed them
  * @enabled: count ticks, and inject the next one only after the last one is acknowledged
  * @acked: the last injected tick was acknowledged
  * @pending: number of ticks not yet acknowledged, up to PIT_PENDING_MAX

@@ -81,8 +81,7 @@ static void ratio_begin(struct svm_cpu *c)
 	u64 ratio = SVM_TSC_RATIO_ONE;
 
 	/*
-	 * If the host's own hypervisor lacks this MSR, the read faults and sets ratio to 0: use
-	 * 1.0.
+	 * If the hypervisor below the host lacks this MSR, the read faults and ratio is 0: use 1.0.
 	 */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR) && rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio))
 		ratio = SVM_TSC_RATIO_ONE;

@@ -365,8 +365,8 @@ static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 	bool was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 
 	/*
-	 * Set the hint after the IRR bit. lapic_ack() clears the hint before it reads IRR: if it
-	 * does not see the new IRR bit, the hint is set again after it has been cleared.
+	 * Set the hint after the IRR bit. lapic_ack() clears the hint before it reads IRR. So if it
+	 * does not see the new IRR bit, it has cleared the hint before the hint is set here.
 	 */
 	WRITE_ONCE(l->irr_hint.word[vector >> 5], 1);
 	return !was;
@@ -504,8 +504,8 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * The function checks the message. For fixed and lowest-priority messages it also sets TMR; the
- * caller then sets IRR or posts the interrupt. The caller carries out all other results, too.
+ * For a fixed or lowest-priority message, the function checks the vector and sets TMR. The caller
+ * then sets IRR or posts the interrupt. The effects of all other messages are the caller's work.
  *
  * Return: what the APIC did with the message.
  */
@@ -603,7 +603,7 @@ struct lapic_dests {
 };
 
 /**
- * lapic_map_size() - Return the bytes that a map and its arrays need, as one allocation
+ * lapic_map_size() - Return the size in bytes of a map with its arrays, as one allocation
  * @max_id: highest x2APIC ID in the VM; the map has room for IDs 0 to 255 at least
  * @nr: number of APICs
  */
@@ -619,7 +619,7 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 
 /**
  * lapic_map_add() - add an APIC to the map, unless the APIC is disabled
- * @map: the map; callers add at most as many APICs as they gave lapic_map_size()
+ * @map: the map; lapic_map_size() was told how many APICs will be added
  * @l: the APIC
  */
 void lapic_map_add(struct lapic_map *map, struct lapic *l);

@@ -213,8 +213,9 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->nr = 0;
 	out->search = false;
 	/*
-	 * If two APICs have the same ID (phys_alias), map->phys has only one of them: do not use
-	 * it. find_x2_cluster() uses map->phys for logical destinations, too.
+	 * If two APICs have the same ID (phys_alias), map->phys has only one of them, so test every
+	 * APIC instead. This also applies to logical destinations, because find_x2_cluster() uses
+	 * map->phys.
 	 */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);

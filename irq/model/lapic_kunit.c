@@ -121,8 +121,8 @@ static int race_poster(void *data)
 }
 
 /*
- * A thread sets IRR bits, while this thread takes the interrupts. A wrong IRR hint would hide an
- * interrupt: test that each newly set IRR bit is taken exactly once.
+ * Another thread sets IRR bits, while this thread takes the interrupts. A wrong IRR hint would hide
+ * an interrupt: test that each newly set IRR bit is taken exactly once.
  */
 static void lapic_test_irr_race(struct kunit *test)
 {

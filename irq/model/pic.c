@@ -3,9 +3,9 @@
  * The model of the PC's two 8259A interrupt controllers. Names of commands follow the 8259A data
  * sheet. As in PC chip sets, the cascade is fixed, and ICW1's bits SNGL and LTIM have no effect.
  *
- * In contrast to upstream KVM: special mask mode works; a poll returns bit 7 and leaves the
- * interrupt in service; ICW1 clears the in-service register; the slave's output is a line to the
- * master, so a request that the slave withdraws disappears from the master, too.
+ * In contrast to upstream KVM: special mask mode works; the result of a poll has bit 7 set, and the
+ * interrupt stays in service; ICW1 clears the in-service register; the slave's output is a line to
+ * the master, so a request that the slave withdraws disappears from the master, too.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>

@@ -124,8 +124,8 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		return;
 	write_host_cpu_state(cpu);
 	/*
-	 * This CPU may have translations and user-return MSRs from an earlier run of this vCPU:
-	 * both may be stale.
+	 * Flush the TLB and load the user-return MSRs again: this CPU may have old translations and
+	 * MSR values from an earlier run of this vCPU.
 	 */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
@@ -205,8 +205,8 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * The host's CR4.MCE may have changed, and the guest runs with the same MCE: write
-		 * GUEST_CR4. First okvm_cr4() reads the bits that the guest owns from the VMCS.
+		 * Write GUEST_CR4, because the guest runs with the host's CR4.MCE, which may have
+		 * changed. First okvm_cr4() reads the bits that the guest owns from the VMCS.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}

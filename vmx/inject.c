@@ -156,8 +156,8 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
 		/*
-		 * On some CPUs, NMI-window exiting does not wait for the end of blocking by STI:
-		 * use interrupt-window exiting then.
+		 * While STI blocks interrupts, use interrupt-window exiting: on some CPUs,
+		 * NMI-window exiting does not wait for the end of this blocking.
 		 */
 		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;

@@ -345,7 +345,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** vmx_guest_pat() - return the value of GUEST_IA32_PAT if the guest's own PAT is @pat */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
-/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. RFLAGS.TF must be 0 */
+/** vmx_skip_insn_fast() - advance RIP past the exit's instruction, without a #DB for RFLAGS.TF */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - return false if hardware cannot run the guest's state: emulate then */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);

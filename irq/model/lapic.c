@@ -417,8 +417,9 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
 			/*
-			 * In TSC-deadline mode the write is ignored. But a CPU that virtualizes the
-			 * write has stored the value in the page before the VM exit: clear it.
+			 * Ignore the write in TSC-deadline mode. The register must be cleared all
+			 * the same: a CPU that virtualizes the write has stored the value in the
+			 * page before the VM exit.
 			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;

@@ -23,9 +23,9 @@ static u32 family(u32 signature)
 
 /*
  * Return the lowest ASID for guests. ASID 0 is the host's. On a CPU with SEV, the lowest ASIDs are
- * for encrypted guests. Leave them out: when an encrypted guest has ended, kvm_amd does not flush
- * its ASID until another encrypted guest uses it. But if half of all ASIDs or more are for
- * encrypted guests, use these ASIDs, too.
+ * for encrypted guests. Do not use these, because the TLB may still have translations of an
+ * encrypted guest that has ended: kvm_amd flushes them only before another encrypted guest uses the
+ * ASID. But if half of all ASIDs or more are for encrypted guests, use these ASIDs, too.
  */
 static u32 asid_first(const struct svm_cpuid *cpu, u32 asids)
 {

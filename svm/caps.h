@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * struct svm_caps: the SVM features that okvm uses, computed by a pure function from CPUID, the MSR
- * VM_CR and the module parameters. Two CPUs have the same features if their structures are equal.
- * The structure does not contain the stepping, which may differ between sockets.
+ * struct svm_caps contains the SVM features that okvm uses. A pure function computes it from CPUID,
+ * the MSR VM_CR and the module parameters. Two CPUs have the same features if their structures are
+ * equal. The structure does not contain the stepping, which may differ between sockets.
  */
 #ifndef OKVM_SVM_CAPS_H
 #define OKVM_SVM_CAPS_H

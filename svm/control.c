@@ -143,7 +143,7 @@ static void want_now(const struct okvm_hw_vcpu *hw, u32 words[MAX_INTERCEPT])
 
 	want(words, INTERCEPT_CR0_READ, cr0 || !svm_has(&svm_caps, SVM_FEAT_DECODE));
 	want(words, INTERCEPT_CR0_WRITE, cr0);
-	/* Without an in-kernel local APIC, the VMM has to see writes to CR8: intercept all. */
+	/* The VMM has to see all writes to CR8 if the VM has no in-kernel local APIC. */
 	want(words, INTERCEPT_CR8_WRITE, hw->tpr_held || !vcpu->apic);
 	want(words, INTERCEPT_IRET, hw->nmi_masked);
 	want(words, INTERCEPT_VINTR, hw->irq_window);
@@ -258,11 +258,14 @@ static int walk_depth(const struct vmcb_save_area *save)
  */
 static void set_shadow_root(struct okvm_hw_vcpu *hw, const struct okvm_root *root)
 {
-	/* If hardware's walk began above the root's level, it would use guest pages as tables. */
+	/*
+	 * The root must have as many levels as hardware walks. If hardware walked more levels, it
+	 * would go on from a leaf entry into a page of the guest, and use that page as a table.
+	 */
 	if (OKVM_BUG_ON(hw->vcpu->vm, root->level != walk_depth(&hw->vmcb->save)))
 		return;
 	hw->vmcb->save.cr3 = root->pa;
-	/* The PDPTEs may have changed: with this clean bit set the CPU could keep the old ones. */
+	/* The PDPTEs may have changed. With the clean bit set, the CPU could keep the old ones. */
 	svm_dirty(hw, SVM_CLEAN_CR);
 	hw->todo |= SVM_TODO_FLUSH;
 }

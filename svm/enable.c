@@ -80,7 +80,9 @@ static void ratio_begin(struct svm_cpu *c)
 {
 	u64 ratio = SVM_TSC_RATIO_ONE;
 
-	/* If the host's own hypervisor has no such MSR, the read faults and stores 0: use 1.0. */
+	/*
+	 * If the hypervisor below the host lacks this MSR, the read faults and ratio is 0: use 1.0.
+	 */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR) && rdmsrl_safe(MSR_AMD64_TSC_RATIO, &ratio))
 		ratio = SVM_TSC_RATIO_ONE;
 	c->ratio_before = ratio;
@@ -108,9 +110,9 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_VM_HSAVE_PA, __pa(c->hsave));
 	ratio_begin(c);
 	/*
-	 * Make svm_vcpu_load() load the TSC ratio of the next vCPU, because ratio_begin() has reset
-	 * the MSR. Without this, svm_vcpu_load() would not load it for the vCPU that was last on
-	 * this CPU (which may be the next one after a suspend of the host).
+	 * ratio_begin() has reset the MSR TSC_RATIO: make svm_vcpu_load() load it for the next
+	 * vCPU. Without this, svm_vcpu_load() would not load it if the next vCPU is the one that
+	 * was last on this CPU. (This may be so after a suspend of the host.)
 	 */
 	this_cpu_write(svm_last_id, 0);
 	c->spec_reduced = okvm_bp_spec_reduce(true);
@@ -186,8 +188,8 @@ void svm_asid_load(struct okvm_hw_vcpu *hw)
 			asid_new(hw, c);
 	}
 	/*
-	 * A new generation needs a flush. A VMRUN may fail without a flush: request it until one
-	 * succeeds.
+	 * A new generation of ASIDs needs a flush of the whole TLB. A VMRUN that fails does not
+	 * flush: request the flush again at each VMRUN until one succeeds.
 	 */
 	if (unlikely(c->flush_due))
 		hw->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;

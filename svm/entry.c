@@ -132,8 +132,8 @@ static __always_inline void svm_host_enter(struct okvm_vcpu *vcpu)
 	svm_asid_load(hw);
 	refresh_spec_ctrl(hw);
 	/*
-	 * If an NMI has to be injected after the event in event_inj, this IPI causes an exit as
-	 * soon as VMRUN has delivered that event.
+	 * An NMI may have to be injected after the event in event_inj. Then this IPI causes an exit
+	 * as soon as VMRUN has delivered that event.
 	 */
 	if (unlikely(hw->nmi_behind))
 		smp_send_reschedule(raw_smp_processor_id());
@@ -241,7 +241,7 @@ static __always_inline void tpr_leave(struct okvm_vcpu *vcpu)
 	okvm_set_cr8(vcpu, tpr);
 }
 
-/* Count one pending NMI less: the CPU has delivered the NMI that lend_nmi() has given to it. */
+/* The CPU has delivered the NMI that lend_nmi() had passed to it: it is no longer pending. */
 static void lent_nmi_taken(struct okvm_vcpu *vcpu)
 {
 	to_hw(vcpu)->nmi_lent = false;
@@ -296,8 +296,8 @@ static __always_inline void svm_enter_once(struct okvm_vcpu *vcpu)
 	if (host_apf_possible() && unlikely(hw->exit_code == SVM_EXIT_EXCP_BASE + X86_TRAP_PF))
 		hw->host_apf = host_apf_take();
 	/*
-	 * A VMRUN that fails with VMEXIT_INVALID does not flush the TLB (APM "VMRUN"): do not clear
-	 * tlb_ctl, so that the next VMRUN flushes it.
+	 * A VMRUN that fails with VMEXIT_INVALID does not flush the TLB (APM "VMRUN"). In this case
+	 * do not clear tlb_ctl, so that the next VMRUN does the flush.
 	 */
 	if (unlikely(hw->exit_code == (u32)SVM_EXIT_ERR)) {
 		if (hw->soft_len)
@@ -369,8 +369,8 @@ static void svm_host_interrupt(struct okvm_vcpu *vcpu)
 {
 	local_irq_enable();
 	/*
-	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
-	 * CLI.
+	 * STI takes effect at the end of the next instruction. If that were CLI, no interrupt would
+	 * be delivered.
 	 */
 	cpu_relax();
 	local_irq_disable();

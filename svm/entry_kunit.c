@@ -407,8 +407,8 @@ static bool is_untold(const struct svm_entry_case *c, const struct svm_entry *e)
 }
 
 /*
- * Try each case, and print the message that Bochs has to log. Later, the project's testbed compares
- * both.
+ * Try each case, and print the message that Bochs has to log. The project's testbed later compares
+ * the printed messages with the log of Bochs.
  */
 static void entry_test_cases(struct kunit *test)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * svm_entry_read(): read what the rules of entry_check.h need, from a VMCB and from CPUID.
+ * svm_entry_read() reads a VMCB and the features of the CPU that the rules of entry_check.h need.
  *
- * CPUID is read directly. The kernel's feature flags lack the features that the kernel's command
+ * It reads CPUID directly. The kernel's feature flags lack the features that the kernel's command
  * line has switched off, but VMRUN still has these features.
  */
 #ifndef OKVM_SVM_ENTRY_READ_H

@@ -88,8 +88,8 @@ static bool fast_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
-	 * loop of fast exits.
+	 * Leave the loop of fast exits if userspace has requested an interrupt window: KVM_RUN may
+	 * have to return now.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -166,8 +166,8 @@ static bool fast_page_fault(struct okvm_vcpu *vcpu)
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
 		/*
-		 * Write CR2 here. After a fast exit, svm_guest_enter(), which normally writes it,
-		 * does not run before the next VMRUN.
+		 * Write CR2 here, because svm_guest_enter(), which usually writes it, is not called
+		 * between a fast exit and the next VMRUN.
 		 */
 		hw->vmcb->save.cr2 = vcpu->arch->cr2;
 		svm_dirty(hw, SVM_CLEAN_CR2);
@@ -271,8 +271,8 @@ static int exit_npf(struct okvm_vcpu *vcpu)
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
 		/*
-		 * Nothing is left to do here: before the next VMRUN, KVM_RUN checks for signals,
-		 * and whether the vCPU may run.
+		 * Leave the rest to KVM_RUN: before the next VMRUN it checks for signals, and
+		 * whether the vCPU may run.
 		 */
 		return OKVM_RESUME;
 	case OKVM_FAULT_MMIO:

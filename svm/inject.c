@@ -30,8 +30,8 @@ static void write_event_inj(struct okvm_hw_vcpu *hw, u32 info, u32 error, unsign
 /*
  * Make the event's handler return to the address after the instruction that causes the event. A CPU
  * with NRIPS pushes the VMCB's next RIP, a CPU without NRIPS pushes RIP (APM "Event Injection"). If
- * okvm does not use NRIPS, set both fields: the CPU may have NRIPS all the same (parameter
- * nrips=0).
+ * only the parameter nrips=0 has switched NRIPS off, the CPU still pushes the next RIP. Therefore
+ * set both fields if okvm does not use NRIPS.
  */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw)
 {
@@ -138,9 +138,9 @@ static void irq_window(struct okvm_hw_vcpu *hw, bool on)
 }
 
 /*
- * Used with virtual NMIs. If @on, let the CPU deliver an NMI when the guest can take it. Otherwise
- * withdraw the NMI from the CPU. The NMI stays in ev.nmi_pending until svm_enter_once() finds that
- * the CPU has delivered it.
+ * Pass a pending NMI to the CPU (@on = true), or withdraw it. Used only with virtual NMIs: the CPU
+ * delivers the NMI when the guest can take it. The NMI stays counted in ev.nmi_pending until
+ * svm_enter_once() finds that the CPU has delivered it.
  */
 static void lend_nmi(struct okvm_hw_vcpu *hw, bool on)
 {
@@ -160,8 +160,8 @@ static void svm_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		return;
 	}
 	/*
-	 * While NMIs are masked, the NMI needs no window: IRET exits, and the NMI is injected after
-	 * it.
+	 * While NMIs are masked, no window is needed: IRET exits, and the NMI is injected after the
+	 * IRET.
 	 */
 	nmi = nmi && !hw->nmi_masked;
 	hw->nmi_behind = nmi && hw->event_written;

@@ -114,8 +114,8 @@ static void lbr_set(struct okvm_vcpu *vcpu, u64 *field, u64 val)
 static void tsc_aux_set(struct okvm_hw_vcpu *hw, u64 val)
 {
 	/*
-	 * Preemption may call svm_vcpu_put(), which compares tsc_aux with the host's value: it must
-	 * not run between the two writes.
+	 * Disable preemption between the two writes. Preemption may call svm_vcpu_put(), which
+	 * restores the host's TSC_AUX only if tsc_aux differs from it.
 	 */
 	preempt_disable();
 	hw->tsc_aux = val;

@@ -185,9 +185,10 @@ static void svm_cache_reg(struct okvm_vcpu *vcpu, int reg)
 /* ---- control registers ---- */
 
 /*
- * A change of one of the following bits flushes a CPU's TLB (APM "Implicit Invalidations"). VMRUN
- * loads the new values without a flush, so okvm has to flush. CR0.PG is one of these bits: also
- * with paging off, the guest makes TLB entries under its ASID.
+ * If one of the following bits changes in a guest, the CPU flushes the TLB (APM "Implicit
+ * Invalidations"). VMRUN loads a new value without a flush, so okvm has to request the flush.
+ * CR0.PG is one of these bits, because the guest makes TLB entries under its ASID with paging off,
+ * too.
  */
 #define FLUSH_CR0	X86_CR0_PG
 #define FLUSH_CR4	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCIDE | X86_CR4_LA57 | \
@@ -205,7 +206,7 @@ static void flush_if_changed(struct okvm_vcpu *vcpu, u64 old, u64 val, u64 bits)
 static void write_cr4(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	/* Use the host's CR4.MCE: without it, a machine check would shut down the CPU. */
+	/* Use the host's CR4.MCE: if MCE were 0, a machine check would shut down the CPU. */
 	unsigned long val = (vcpu->arch->cr4 & ~X86_CR4_MCE) | (okvm_host_cr4() & X86_CR4_MCE);
 
 	if (svm_is_shadow(vcpu))

@@ -71,7 +71,7 @@ struct okvm_hw_vcpu {
 	u8 soft_len;		/* length of the instruction that causes the event, or 0 */
 	unsigned long soft_rip;	/* address of the instruction that causes the event */
 	bool nmi_masked;	/* NMIs are masked until IRET; not used with virtual NMIs */
-	bool nmi_lent;		/* SVM_V_NMI_PENDING was set, so that the CPU delivers an NMI */
+	bool nmi_lent;		/* the CPU has to deliver an NMI (SVM_V_NMI_PENDING was set) */
 	bool irq_window;	/* exit when the guest can take an interrupt */
 	bool nmi_behind;	/* an NMI has to be injected after the event in event_inj */
 	bool step;		/* emulate one instruction to end the shadow that blocks an NMI */
@@ -121,7 +121,10 @@ static __always_inline unsigned long svm_rflags(struct okvm_vcpu *vcpu)
 #define SVM_TSC_RATIO_BITS	32	/* fraction bits; 8 more bits are the integer part */
 #define SVM_TSC_RATIO_ONE	BIT_ULL(SVM_TSC_RATIO_BITS)
 
-/* Value of the CPU's MSR TSC_RATIO. A guest's ratio may stay there: the host's TSC ignores it. */
+/*
+ * Value of the CPU's MSR TSC_RATIO. A guest's ratio may stay in the MSR, because it does not change
+ * the host's TSC.
+ */
 DECLARE_PER_CPU(u64, svm_tsc_ratio);
 
 static inline void svm_tsc_ratio_write(u64 ratio)
@@ -189,9 +192,9 @@ int svm_exit_task_switch(struct okvm_vcpu *vcpu);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops svm_event_ops;
-/** svm_events_clear_injected() - clear the injected events: a VMRUN has begun to deliver one */
+/** svm_events_clear_injected() - forget the injected event: VMRUN has begun to deliver it */
 void svm_events_clear_injected(struct okvm_vcpu *vcpu);
-/** svm_events_cut_short() - let the next VMRUN inject the event in hw->cut_info; IRQs are off */
+/** svm_events_cut_short() - let the next VMRUN inject the event in hw->cut_info again; IRQs off */
 void svm_events_cut_short(struct okvm_vcpu *vcpu);
 /** svm_soft_event_enter() - set the RIPs of the VMCB for the event of INT n, INT3 or INTO */
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);

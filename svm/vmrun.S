@@ -72,7 +72,7 @@ SYM_FUNC_START(svm_enter)
 	vmrun %rax
 	vmsave %rax
 
-	/* #VMEXIT has restored the host's RAX and RSP: the other registers are the guest's. */
+	/* #VMEXIT has restored the host's RAX and RSP. The other registers are the guest's. */
 	mov 8(%rsp), %rax
 	mov FRAME_HOST(%rax), %rax
 	vmload %rax

@@ -24,7 +24,7 @@
  * @lock: guards @without_window and @mapped; taken after vcpu->mutex and before mmu->lock
  * @without_window: number of vCPUs that do not have an xAPIC at the default address: the APIC is
  *	disabled, in x2APIC mode, or at another address
- * @mapped: @page is mapped at its guest-physical address (by okvm_mmu_set_hole())
+ * @mapped: okvm_mmu_set_hole() has mapped @page at the xAPIC's default address
  * @page: the APIC-access page; NULL if the CPU cannot virtualize APIC accesses
  */
 struct okvm_hw_vm {

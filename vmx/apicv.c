@@ -42,9 +42,8 @@ static bool vmx_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 	notified = pi_set_outstanding(hw->pi);
 	/*
 	 * If hw->apicv is false now, switch_apicv() has switched posting off since the first test
-	 * above. If the vector is still in PIR, withdraw it: the caller sets IRR. Otherwise
-	 * switch_apicv() has already moved the vector to IRR. Pairs with smp_mb() in
-	 * switch_apicv().
+	 * above. It may have moved the vector from PIR to IRR already. If not, the vector is still
+	 * in PIR: remove it there, and the caller sets IRR. Pairs with smp_mb() in switch_apicv().
 	 */
 	if (unlikely(!READ_ONCE(hw->apicv)))
 		return !test_and_clear_bit(vector & 63, pir);
@@ -69,13 +68,13 @@ void vmx_post_self(void)
 }
 
 /*
- * Kick the vCPU that runs on @cpu. While its virtual-interrupt delivery is off, posting is off,
- * too. In this state the notification vector causes a VM exit, and fast_kick() completes the
- * interrupt without calling the host's handler: send this vector. Otherwise send the scheduler's
- * IPI.
- * The vCPU may switch posting on before the notification vector arrives, and then the vector causes
- * no VM exit. This does no harm: to switch posting on, the vCPU has left guest mode, which is all
- * that a kick has to achieve.
+ * Kick the vCPU that runs on @cpu. If virtual-interrupt delivery is off, send the notification
+ * vector: posting is off, too, so the vector causes a VM exit, and fast_kick() completes the
+ * interrupt without calling the host's handler. If virtual-interrupt delivery is on, the
+ * notification vector need not cause a VM exit: send the scheduler's IPI instead.
+ * The vCPU may switch posting on before the notification vector arrives. Then the vector causes no
+ * VM exit. This does no harm, because the vCPU has to leave guest mode to switch posting on, and a
+ * kick has to achieve no more than that.
  */
 void vmx_kick(struct okvm_vcpu *vcpu, int cpu)
 {
@@ -139,9 +138,9 @@ void vmx_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 	switch (what) {
 	case OKVM_APIC_PULL:
 		/*
-		 * Do not empty the descriptor with IRQs off. A notification may then be pending in
-		 * the host's local APIC, and the CPU processes the descriptor after VM entry. If
-		 * the descriptor is empty by then, the emulator Bochs 3.0 delivers vector 255.
+		 * Do not move the posted vectors while IRQs are off. A notification may be pending
+		 * in the host's local APIC, and the CPU processes it after VM entry. If the
+		 * descriptor is empty by then, the emulator Bochs 3.0 delivers vector 255.
 		 */
 		if (hw->apicv && vmx_pi_pending(hw) && !irqs_disabled())
 			pull_posted(vcpu);
@@ -211,8 +210,8 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 		return;
 	WRITE_ONCE(hw->apicv, on);
 	/*
-	 * pull_posted() gets the vectors that were posted before this barrier. A sender that posts
-	 * later sees the new hw->apicv.
+	 * If a vector was posted before this barrier, pull_posted() finds it. If it is posted
+	 * later, the sender sees the new hw->apicv.
 	 */
 	smp_mb();
 	if (!on && vmx_pi_pending(hw))

@@ -52,8 +52,8 @@
 			 SECONDARY_EXEC_ENCLS_EXITING | VMX_EXEC2_ENCLV_EXITING)
 
 /*
- * VM-exit controls (SDM "VM-Exit Controls"). Every VMCS has the required ones. It has the optional
- * ones if the CPU supports them in pairs (drop_odd_pairs()).
+ * VM-exit controls (SDM "VM-Exit Controls"). Every VMCS has the required ones. It has an optional
+ * one if the CPU supports it and the VM-entry control of the same name (drop_odd_pairs()).
  * SAVE_DEBUG_CONTROLS: exits store the guest's DR7 and DEBUGCTL.
  * HOST_ADDR_SPACE_SIZE: the host is in 64-bit mode.
  * ACK_INTR_ON_EXIT: the exit acknowledges the interrupt at the local APIC and reports its vector.

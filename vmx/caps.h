@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * struct vmx_caps: the VMX features that okvm uses, computed from the capability MSRs and the
- * module parameters by a pure function.
+ * struct vmx_caps contains the VMX features that okvm uses. A pure function computes it from the
+ * capability MSRs and the module parameters.
  *
  * Upstream has the adjusted controls, the raw capabilities and a dozen parameter variables in
  * separate places. In okvm, all code uses struct vmx_caps, and two CPUs have the same features if
@@ -131,9 +131,10 @@ enum vmx_caps_err vmx_caps_adjust(const struct vmx_msrs *msrs, u32 opts, struct 
 /**
  * vmx_host_check() - return whether the host can use VMX, or why not
  *
- * A host with CR4.FRED = 1 is refused: it has no IDT, but okvm calls the host's handlers through
- * the IDT: by INT n in vmenter.S after an external interrupt, by INT 2 in vmx_host_nmi_mce() after
- * an NMI. See SDM "Enabling and Entering VMX Operation" and "Flexible Return and Event Delivery".
+ * A host with CR4.FRED = 1 is refused, because it has no IDT. okvm calls the host's handlers
+ * through the IDT: vmenter.S executes INT n after an external interrupt, and vmx_host_nmi_mce()
+ * executes INT 2 after an NMI. See SDM "Enabling and Entering VMX Operation" and "Flexible Return
+ * and Event Delivery".
  */
 enum vmx_host_err vmx_host_check(const struct vmx_host *host);
 

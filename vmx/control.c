@@ -146,10 +146,11 @@ static void update_guest_dr7(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Set which bits of CR0 and CR4 the guest owns: it changes them without an exit. The guest owns
+ * Set which bits of CR0 and CR4 the guest owns, that is, can change without an exit. The guest owns
  * CR0.TS, CR0.WP, and the bits of CR4 that do not matter to okvm. It does not own a bit of CR4 that
- * its CPUID makes reserved, because setting this bit must cause #GP. With shadow paging, okvm owns
- * CR0.WP and CR4.PGE: a change of PGE is a TLB flush, for which okvm synchronizes its tables.
+ * its CPUID makes reserved, because setting this bit must cause #GP. With shadow paging, it owns
+ * neither CR0.WP nor CR4.PGE. (A change of PGE flushes the TLB, and at a TLB flush okvm has to
+ * synchronize its tables.)
  */
 static void update_cr_masks(struct okvm_vcpu *vcpu)
 {
@@ -220,8 +221,9 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 
 	if (vmx_is_shadow(vcpu)) {
 		/*
-		 * Hardware walks four or more levels in long mode, and fewer outside of it. If the
-		 * walk began above the root's level, it would use guest pages as tables.
+		 * The root must have as many levels as hardware walks: four or more in long mode,
+		 * fewer outside of it. If hardware walked more levels, it would go on from a leaf
+		 * entry into a page of the guest, and use that page as a table.
 		 */
 		if (!OKVM_BUG_ON(vcpu->vm, ia32e != !!(hw->vmcs.entry & VM_ENTRY_IA32E_MODE)))
 			set_shadow_root(hw, root->pa);
@@ -239,8 +241,8 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 /*
  * Flush the translations of one linear address on this CPU. If the vCPU moves to another CPU,
  * vmx_vcpu_load() requests a full flush there.
- * Return: false if all addresses have to be flushed instead. INVVPID also fails for a non-canonical
- * address, for which this full flush is unnecessary, but harmless
+ * Return: false if the caller has to flush all addresses instead. INVVPID also fails for a
+ * non-canonical address. The caller's full flush is then unnecessary, but harmless
  */
 static bool invalidate_address(struct okvm_hw_vcpu *hw, gva_t gva)
 {
@@ -303,8 +305,8 @@ void vmx_flush_pending(struct okvm_hw_vcpu *hw)
 		invalidate_vpid(hw->vpid);
 	hw->todo &= ~(VMX_TODO_FLUSH_ALL | VMX_TODO_FLUSH_GUEST);
 	/*
-	 * If the L1D is flushed by IA32_FLUSH_CMD before each VM entry, do not clear the CPU
-	 * buffers here: the command clears them, too. A flush by reading memory does not.
+	 * If IA32_FLUSH_CMD flushes the L1D before each VM entry, do not clear the CPU buffers
+	 * here, because this command clears them, too.
 	 */
 	if (vmx_params.l1d_flush == VMX_L1D_ALWAYS && static_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return;

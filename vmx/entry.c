@@ -124,8 +124,8 @@ void vmx_vcpu_load(struct okvm_vcpu *vcpu, int cpu)
 		return;
 	write_host_cpu_state(cpu);
 	/*
-	 * This CPU may have translations and user-return MSRs from an earlier run of this vCPU:
-	 * both may be stale.
+	 * Flush the TLB and load the user-return MSRs again: this CPU may have old translations and
+	 * MSR values from an earlier run of this vCPU.
 	 */
 	hw->todo |= VMX_TODO_FLUSH_ALL;
 	hw->uret_stale = true;
@@ -205,8 +205,8 @@ static void refresh_host_cr(struct okvm_hw_vcpu *hw)
 		vmcs_write(HOST_CR4, cr4);
 		hw->vmcs.host_cr4 = cr4;
 		/*
-		 * The host's CR4.MCE may have changed, and the guest runs with the same MCE: write
-		 * GUEST_CR4. First okvm_cr4() reads the bits that the guest owns from the VMCS.
+		 * Write GUEST_CR4, because the guest runs with the host's CR4.MCE, which may have
+		 * changed. First okvm_cr4() reads the bits that the guest owns from the VMCS.
 		 */
 		vmx_set_cr4(hw->vcpu, okvm_cr4(hw->vcpu));
 	}
@@ -272,10 +272,10 @@ static __always_inline void vmx_host_enter(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Stop PEBS before the first VM entry of a stay in the guest. First stop the counters that use
- * PEBS: if one of them overflowed while PEBS is off, it would cause an NMI whose reason perf does
- * not know. To stop the counters, write all MSRs of the VM-exit MSR-load list, as a VM exit does:
- * the list's value of GLOBAL_CTRL excludes these counters (vmx_perf_hold()). Then switch PEBS off.
+ * Stop PEBS before the first VM entry of a stay in the guest. First write all MSRs of the VM-exit
+ * MSR-load list: the list's value of GLOBAL_CTRL stops the counters that use PEBS
+ * (vmx_perf_hold()). Then switch PEBS off. In the other order, such a counter could overflow while
+ * PEBS is off, and cause an NMI whose reason perf does not know.
  */
 static void pebs_stop(const struct vmx_perf *p)
 {
@@ -452,8 +452,9 @@ static __always_inline void vmx_enter_once(struct okvm_vcpu *vcpu)
 		return;
 	hw->vmcs.frame.flags |= BIT(VMX_FRAME_LAUNCHED_BIT);
 	/*
-	 * If the exit is an async page fault of the host, take its flags before IRQs are on, that
-	 * is, before the host's own handler of #PF sees them (x86/host_apf.h).
+	 * If the exit is due to a #PF, take the flags that the host's own hypervisor sets for an
+	 * async page fault. Do this before IRQs are on: if the flags are still set at the host's
+	 * next #PF, the host mistakes it for an async one (x86/host_apf.h).
 	 */
 	if (host_apf_possible() && unlikely(hw->exit_reason == EXIT_REASON_EXCEPTION_NMI))
 		vmx_take_host_apf(hw);
@@ -521,8 +522,8 @@ static void vmx_host_interrupt(struct okvm_vcpu *vcpu)
 		((void (*)(void))(vmx_int_stubs + 16 * (info & INTR_INFO_VECTOR_MASK)))();
 	local_irq_enable();
 	/*
-	 * STI blocks interrupts until the end of the next instruction, which must therefore not be
-	 * CLI.
+	 * STI takes effect at the end of the next instruction. If that were CLI, no interrupt would
+	 * be delivered.
 	 */
 	cpu_relax();
 	local_irq_disable();

@@ -6,8 +6,8 @@
  * which the project runs the tests.
  *
  * The guests execute no instruction: the preemption timer is 0, so that they exit at once, and EPT
- * is empty. The tests enter with a legal host state only if it is harmless, because the CPU loads
- * it at the exit.
+ * is empty. At the exit the CPU loads the host state. Therefore the tests do not enter with a host
+ * state that could harm the host.
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
@@ -160,8 +160,8 @@ static enum entry_end enter(const struct vmx_entry *e)
 }
 
 /*
- * Save the CPU's state, and reserve the CPU for a test until cpu_state_restore(). Load the test's
- * VMCS: no VM may have a VMCS loaded on this CPU.
+ * Save the CPU's state, load the test's VMCS, and reserve the CPU for a test until
+ * cpu_state_restore(). Called only while no VM has a VMCS loaded on this CPU.
  */
 static void cpu_state_save(unsigned long *flags, struct desc_ptr *gdt, struct desc_ptr *idt)
 {
@@ -220,7 +220,7 @@ static bool is_fault(const struct vmx_entry_rule *rule)
 }
 
 /*
- * Return the first rule that @e breaks and the emulated CPU checks. Due to bugs, the emulated CPU
+ * Return the first rule that @e breaks and the emulated CPU checks. The emulated CPU has bugs and
  * does not check some rules: set *@fault to true if @e breaks one of these.
  */
 static const struct vmx_entry_rule *first_broken(const struct vmx_entry *e, bool *fault)
@@ -260,8 +260,8 @@ static void entry_test_bases(struct kunit *test)
 }
 
 /*
- * Try each case, and print the message that Bochs has to log. Later, the project's testbed compares
- * both.
+ * Try each case, and print the message that Bochs has to log. The project's testbed later compares
+ * the printed messages with the log of Bochs.
  */
 static void entry_test_cases(struct kunit *test)
 {
@@ -338,10 +338,10 @@ static void mutate(struct vmx_entry *e)
 }
 
 /*
- * Undo changes for which the emulated CPU has bugs. It checks the VM-entry control "entry to SMM"
- * late, together with guest state. It ignores the upper half of the pending debug exceptions. It
- * computes the ends of MSR lists with 32 bits. In 64-bit mode, it does not check SS if the RPL of
- * SS is 0.
+ * Undo changes that the emulated CPU does not check correctly. It checks the VM-entry control
+ * "entry to SMM" late, together with guest state. It ignores the upper half of the pending debug
+ * exceptions. It computes the ends of MSR lists with 32 bits. In 64-bit mode, it does not check SS
+ * if the RPL of SS is 0.
  */
 static void emulated_faults(struct vmx_entry *e, const struct vmx_entry *was)
 {
@@ -439,8 +439,9 @@ static void one_state(struct tally *tally)
 	if (end_of(rule) == BAD_CONTROLS)
 		keep_host(&e, &was);
 	/*
-	 * Do not try a harmful state that may pass the checks of controls and host state: even if
-	 * VM entry then fails because of guest state, the CPU loads the host state.
+	 * Do not try a harmful state, unless a control or the host state is illegal. If all of them
+	 * are legal, the CPU loads the host state, even if VM entry then fails because of guest
+	 * state.
 	 */
 	if ((!rule && fault) || (end_of(rule) != BAD_CONTROLS && end_of(rule) != BAD_HOST &&
 				 harmful(&e, &was))) {

@@ -69,8 +69,9 @@ static void entry_read(struct okvm_vcpu *vcpu, struct vmx_entry *e)
 }
 
 /*
- * Return true if VM entry has failed as it does when a rule of this area is broken: with an exit
- * reason for guest state, with a VM-instruction error for controls and host state.
+ * Return true if @rule may be the reason why VM entry has failed. A broken rule for guest state
+ * makes VM entry fail with an exit reason. A broken rule for controls or host state makes it fail
+ * with a VM-instruction error.
  */
 static bool rule_was_checked(const struct vmx_entry_rule *rule, u64 reason)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* vmx_entry_cpu_read(): read what the rules of entry_check.h need to know of the CPU. */
+/* vmx_entry_cpu_read() reads the properties of the CPU that the rules of entry_check.h need. */
 #ifndef OKVM_VMX_ENTRY_WHY_H
 #define OKVM_VMX_ENTRY_WHY_H
 

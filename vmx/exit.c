@@ -52,10 +52,10 @@ static bool fast_timer(struct okvm_vcpu *vcpu)
 		return true;
 	}
 	/*
-	 * The timer has expired before the deadline. Without guest_time_bound, the remaining time
-	 * did not fit in the timer's 32 bits: enter the guest again. With this parameter, the
-	 * guest's time may be over: leave the loop of fast exits, so that the host can take
-	 * interrupts.
+	 * The timer has expired, but the deadline is not reached. Without the parameter
+	 * guest_time_bound, the remaining time did not fit in the timer's 32 bits: enter the guest
+	 * again. With the parameter, the guest may have used up its time: leave the loop of fast
+	 * exits, so that the host can take interrupts.
 	 */
 	return !vmx_params.time_bound;
 }
@@ -68,8 +68,8 @@ static bool fast_irq_window(struct okvm_vcpu *vcpu)
 	vcpu->stat[OKVM_STAT_IRQ_WINDOW]++;
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	/*
-	 * If userspace has requested an interrupt window, KVM_RUN may have to return: leave the
-	 * loop of fast exits.
+	 * Leave the loop of fast exits if userspace has requested an interrupt window: KVM_RUN may
+	 * have to return now.
 	 */
 	return !READ_ONCE(vcpu->run->request_interrupt_window);
 }
@@ -101,8 +101,8 @@ static bool fast_kick(struct okvm_vcpu *vcpu)
 	hw->intr_info = 0;
 	okvm_complete_vector();
 	/*
-	 * The kick has changed vcpu->mode: set it back, so that a requester sends a kick again.
-	 * Pairs with smp_mb() in request.c.
+	 * The sender of the kick has changed vcpu->mode. Set it back, so that the next requester
+	 * sends a kick again. Pairs with smp_mb() in request.c.
 	 */
 	smp_store_mb(vcpu->mode, OKVM_IN_GUEST);
 	return true;

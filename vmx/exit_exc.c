@@ -84,9 +84,9 @@ static int exit_ac(struct okvm_vcpu *vcpu, u32 error)
 }
 
 /*
- * If RFLAGS.TF is 1 and STI or MOV SS blocks interrupts, VM entry requires a pending single-step
- * trap (SDM "Checks on Guest Non-Register State"): set the bit for it. VM entry does not require it
- * while DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
+ * Set the bit of a pending single-step trap if RFLAGS.TF is 1 and STI or MOV SS blocks interrupts:
+ * VM entry requires the bit in this case (SDM "Checks on Guest Non-Register State"). VM entry does
+ * not require it while DEBUGCTL.BTF is 1, but BTF is 0 in every guest of okvm.
  */
 static void keep_single_step_legal(struct okvm_vcpu *vcpu)
 {
@@ -108,8 +108,8 @@ static int exit_db(struct okvm_vcpu *vcpu)
 		return okvm_debug_exit(vcpu, X86_TRAP_DB, (qual & QUAL_DEBUG_SET) |
 				       vcpu->arch->feat.dr6_fixed1);
 	/*
-	 * INT1 causes a trap, but the exit leaves RIP at INT1: skip INT1. The #DB of INT1 replaces
-	 * the single-step trap that RFLAGS.TF would cause.
+	 * The exit leaves RIP at INT1, although the #DB of INT1 is a trap: skip INT1. This must not
+	 * raise a single-step trap if RFLAGS.TF is 1, because the #DB of INT1 replaces that trap.
 	 */
 	if ((hw->intr_info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
 		vmx_skip_insn_fast(vcpu);

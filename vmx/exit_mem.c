@@ -77,7 +77,8 @@ static int deliver_by_emulator(struct okvm_vcpu *vcpu, gpa_t gpa)
 
 /*
  * Return true if the EPT violation is resolved: another vCPU has already resolved it, or the EPT
- * leaf entry only lacks rights that aging or dirty logging has removed, and gets them back here.
+ * leaf entry only lacked rights that aging or dirty logging had removed. In the second case
+ * okvm_mmu_fault_fast() gives these rights back.
  */
 bool vmx_fast_ept(struct okvm_vcpu *vcpu)
 {
@@ -113,8 +114,8 @@ static int ept_resolve_fault(struct okvm_vcpu *vcpu, gpa_t gpa, u32 acc, gpa_t o
 	case OKVM_FAULT_SIGNAL:
 	case OKVM_FAULT_LATER:
 		/*
-		 * Nothing is left to do here: before the next VM entry, KVM_RUN checks for signals,
-		 * and whether the vCPU may run.
+		 * Leave the rest to KVM_RUN: before the next VM entry it checks for signals, and
+		 * whether the vCPU may run.
 		 */
 		return OKVM_RESUME;
 	default:
@@ -218,8 +219,8 @@ bool vmx_fast_page_fault(struct okvm_vcpu *vcpu)
 	if (verdict == OKVM_FAULT_GUEST) {
 		okvm_queue_pf(vcpu, pf.gva, pf.guest.error_code);
 		/*
-		 * Load CR2 here. After a fast exit, stay_enter(), which normally loads it, does not
-		 * run before the next VM entry.
+		 * Load CR2 here, because stay_enter(), which usually loads it, is not called
+		 * between a fast exit and the next VM entry.
 		 */
 		native_write_cr2(vcpu->arch->cr2);
 	}

@@ -82,8 +82,8 @@ static void vmx_inject_nmi(struct okvm_vcpu *vcpu)
 		hw->vmcs.soft_nmi_since = ktime_get_ns();
 	}
 	/*
-	 * VM entry injects an NMI only if NMIs are not blocked: unblock them (SDM "Checks on Guest
-	 * Non-Register State").
+	 * VM entry fails if it has to inject an NMI while NMIs are blocked (SDM "Checks on Guest
+	 * Non-Register State"): end the blocking.
 	 */
 	vmx_shadow_set(hw, vmx_shadow(hw) & ~GUEST_INTR_STATE_NMI);
 	write_entry_event(hw, X86_TRAP_NMI | INTR_TYPE_NMI_INTR);
@@ -156,8 +156,8 @@ static void vmx_want_window(struct okvm_vcpu *vcpu, bool irq, bool nmi)
 		exec |= CPU_BASED_INTR_WINDOW_EXITING;
 	if (nmi && vmx_has(&vmx_caps, VMX_OPT_VNMI)) {
 		/*
-		 * On some CPUs, NMI-window exiting does not wait for the end of blocking by STI:
-		 * use interrupt-window exiting then.
+		 * While STI blocks interrupts, use interrupt-window exiting: on some CPUs,
+		 * NMI-window exiting does not wait for the end of this blocking.
 		 */
 		exec |= vmx_shadow(hw) & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
 								CPU_BASED_NMI_WINDOW_EXITING;
@@ -178,11 +178,12 @@ void vmx_events_clear_injected(struct okvm_vcpu *vcpu)
 
 /*
  * Return the vector of an external interrupt whose delivery the exit has interrupted. @vector is
- * from the IDT-vectoring information, but Bochs 3.0 may report an older vector there if
- * virtual-interrupt delivery has delivered the interrupt. Therefore return SVI in this case: it has
- * the vector that the CPU has begun to deliver.
- * If VM entry has injected the interrupt (an interrupt of the PIC, for example), return @vector.
- * Then the VM-entry field for injection has the same vector: a VM exit clears only its valid bit.
+ * from the IDT-vectoring information.
+ * If VM entry has injected the interrupt (an interrupt of the PIC, for example), return @vector. In
+ * this case the VM-entry field for injection still has the vector, because a VM exit clears only
+ * the field's valid bit.
+ * If virtual-interrupt delivery has delivered the interrupt, Bochs 3.0 may report an older vector
+ * as @vector. Return SVI instead: it is the vector that the CPU has begun to deliver.
  */
 static u8 external_vector(struct okvm_hw_vcpu *hw, u8 vector)
 {

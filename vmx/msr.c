@@ -24,7 +24,7 @@ static_assert(ARRAY_SIZE(uret_candidates) <= VMX_NR_URET);
 enum { URET_EFER = VMX_NR_URET, URET_SLOTS };
 
 static bool uret_present[VMX_NR_URET];
-static bool uret_efer;		/* VM entry cannot load EFER: switch EFER.SCE with the MSRs above */
+static bool uret_efer;		/* EFER.SCE is switched here: VM entry cannot load EFER */
 
 struct uret_cpu {
 	u64 host[URET_SLOTS];

@@ -188,7 +188,10 @@ bool vmx_cs_long(struct okvm_vcpu *vcpu)
 	return okvm_long_mode(vcpu) && seg_read(to_hw(vcpu), OKVM_SEG_CS, SEG_AR) & SEG_AR_L;
 }
 
-/* Advance RIP past the exit's instruction and end an interrupt shadow. RFLAGS.TF is 0. */
+/*
+ * Advance RIP past the exit's instruction and end an interrupt shadow. Raise no single-step trap,
+ * whatever RFLAGS.TF is.
+ */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);

@@ -3,9 +3,9 @@
  * VMCS accessors, the other VMX instructions, and struct vmx_vmcs.
  *
  * A VMCS access fails if there is no current VMCS, if the field does not exist, or if
- * vmx_emergency() has left VMX operation. Then okvm kills the VM whose vCPU is loaded; upstream
- * BUGs or spins. VMX instructions set CF or ZF on failure (SDM "VMX Instruction Reference",
- * "Conventions").
+ * vmx_emergency() has left VMX operation. Then okvm kills the VM whose vCPU is loaded. Upstream
+ * calls BUG() or spins. A VMX instruction that fails sets CF or ZF (SDM "VMX Instruction
+ * Reference", "Conventions").
  */
 #ifndef OKVM_VMX_VMCS_H
 #define OKVM_VMX_VMCS_H

@@ -75,9 +75,9 @@ SYM_FUNC_START(vmx_enter)
 	mov RAX_(%rax), %rax
 
 	/*
-	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF. It depends on the feature bit
-	 * that the kernel sets for Intel CPUs. Do not use the kernel's macro for VM entries
-	 * instead: in older kernels it depends on a bit that is set for AMD CPUs only.
+	 * CLEAR_CPU_BUFFERS executes VERW, which changes only ZF, so CF is kept. It is switched on
+	 * by the feature bit that the kernel sets for Intel CPUs. Do not use the kernel's macro for
+	 * VM entries: in older kernels only a bit for AMD CPUs switches it on.
 	 */
 	CLEAR_CPU_BUFFERS
 
@@ -156,9 +156,9 @@ SYM_FUNC_END(vmx_enter)
 	.section .text, "ax"
 
 /*
- * Each vector has a stub that executes INT n. With "acknowledge interrupt on exit", the CPU has
- * acknowledged the interrupt at the local APIC, so the kernel's handler has to run as if the
- * interrupt had been delivered.
+ * Each vector has a stub that executes INT n. vmx_host_interrupt() calls the stub, because the exit
+ * has only acknowledged the interrupt at the local APIC: the kernel's handler still has to run, as
+ * if the interrupt had been delivered.
  */
 	.balign 16
 SYM_CODE_START_NOALIGN(vmx_int_stubs)

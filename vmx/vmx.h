@@ -99,8 +99,8 @@ struct okvm_hw_vcpu {
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*
-	 * Copies of segment fields. If the copy of a segment's field is valid, the bit of seg_avail
-	 * with the number seg * NR_SEG_FIELDS + field is 1.
+	 * Copies of segment fields. The copy of a segment's field is valid if seg_avail has the bit
+	 * with the number seg * NR_SEG_FIELDS + field.
 	 */
 	u32 seg_avail;
 	u32 seg[OKVM_NR_SEGS][NR_SEG_FIELDS - 1];	/* all fields except the base */
@@ -331,7 +331,7 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);
 /* ---- inject.c ---- */
 
 extern const struct okvm_event_ops vmx_event_ops;
-/** vmx_events_clear_injected() - clear the injected events: a VM entry has begun to deliver one */
+/** vmx_events_clear_injected() - forget the injected event: VM entry has begun to deliver it */
 void vmx_events_clear_injected(struct okvm_vcpu *vcpu);
 /** vmx_events_cut_short() - let the next VM entry inject the event in hw->idt_info again */
 void vmx_events_cut_short(struct okvm_vcpu *vcpu);
@@ -345,7 +345,7 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4);
 /** vmx_guest_pat() - return the value of GUEST_IA32_PAT if the guest's own PAT is @pat */
 u64 vmx_guest_pat(const struct okvm_vcpu *vcpu, u64 pat);
 int vmx_get_cpl(struct okvm_vcpu *vcpu);
-/** vmx_skip_insn_fast() - advance RIP past the exit's instruction. RFLAGS.TF must be 0 */
+/** vmx_skip_insn_fast() - advance RIP past the exit's instruction, without a #DB for RFLAGS.TF */
 void vmx_skip_insn_fast(struct okvm_vcpu *vcpu);
 /** vmx_state_valid() - return false if hardware cannot run the guest's state: emulate then */
 bool vmx_state_valid(struct okvm_vcpu *vcpu);

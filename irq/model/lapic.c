@@ -124,9 +124,9 @@ static u8 reg_access(const struct lapic *l, u32 reg)
 }
 
 /*
- * Record an error that the APIC's own vCPU causes (illegal register, or illegal vector in ICR), and
- * deliver the error LVT entry unless it is masked. Do not call this function for receive errors,
- * that is, for illegal vectors of received messages and of LVT entries.
+ * Record an error that an access by the APIC's own vCPU causes: an illegal register, or an illegal
+ * vector in ICR. Deliver the error LVT entry unless it is masked. (lapic_accept() records the error
+ * of an illegal vector in a received message itself.)
  */
 static void lapic_error(struct lapic *l, enum lapic_esr bit, struct lapic_effect *eff)
 {
@@ -158,8 +158,8 @@ static bool half_empty(const struct lapic *l, u32 reg)
 }
 
 /*
- * Find the highest vector in a register. Usually all words are 0, so test for this case first. The
- * CPU may clear bits between half_empty() and scan_half(), which then returns -1.
+ * Find the highest vector in a register. Usually all words are 0, so half_empty() tests four words
+ * at once. If bits are cleared after this test, scan_half() may find none and return -1.
  */
 int lapic_scan(const struct lapic *l, u32 reg)
 {
@@ -193,8 +193,8 @@ void lapic_set_hw_irr(struct lapic *l, bool on)
 }
 
 /*
- * Recompute the IRR hints of words @from to 7. Most of these hints are stale: still set, although
- * the word is 0.
+ * Recompute lapic.irr_hint for words @from to 7. Called if such a hint is set, although the highest
+ * vector in IRR is in a lower word. The hint is then usually stale, that is, its word is 0.
  */
 static noinline void irr_drop_stale(struct lapic *l, u32 from)
 {
@@ -202,7 +202,8 @@ static noinline void irr_drop_stale(struct lapic *l, u32 from)
 
 	for (w = from; w < APIC_ISR_NR; w++) {
 		WRITE_ONCE(l->irr_hint.word[w], 0);
-		smp_mb();	/* clear the hint, then read IRR; lapic_set_irr() sets IRR first */
+		/* Clear the hint before reading IRR: lapic_set_irr() sets IRR before the hint. */
+		smp_mb();
 		if (lapic_get(l, APIC_IRR + w * 0x10))
 			WRITE_ONCE(l->irr_hint.word[w], 1);
 	}
@@ -215,12 +216,13 @@ static void irr_clear(struct lapic *l, u8 vector)
 	if (w < 7 && unlikely(READ_ONCE(l->irr_hint.all) >> (w * 8 + 8)))
 		irr_drop_stale(l, w + 1);
 	/*
-	 * Order: clear the hint, clear the IRR bit, read the IRR word. A message that comes in
-	 * between sets its IRR bit and then the hint again.
+	 * First clear the hint, then clear the IRR bit, then read the IRR word. If a message comes
+	 * in between, it sets its IRR bit and then the hint again, so no IRR bit is left without a
+	 * hint.
 	 */
 	WRITE_ONCE(l->irr_hint.word[w], 0);
 	clear_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
-	smp_mb__after_atomic();	/* clear the hint, then read IRR; lapic_set_irr() sets IRR first */
+	smp_mb__after_atomic();	/* order of clearing the hint and reading IRR: see above */
 	if (lapic_get(l, APIC_IRR + w * 0x10))
 		WRITE_ONCE(l->irr_hint.word[w], 1);
 }
@@ -239,9 +241,9 @@ void lapic_eoi_done(const struct lapic *l, u8 vector, struct lapic_effect *eff)
 	eff->flags |= LAPIC_EFF_EOI;
 	eff->eoi_vector = vector;
 	/*
-	 * Report the EOI even if SPIV suppresses broadcasts. The IOAPICs of VMMs have no EOI
-	 * register that the guest could write instead, and upstream KVM reports the EOI to them,
-	 * too.
+	 * If the guest suppresses EOI broadcasts (SPIV bit 12), it has to write to an EOI register
+	 * of the IOAPIC instead. The IOAPICs of VMMs have no such register: report the EOI all the
+	 * same, as upstream KVM does.
 	 */
 	eff->eoi_level = lapic_test_vec(l, APIC_TMR, vector);
 }
@@ -274,8 +276,8 @@ void lapic_set_tpr(struct lapic *l, u8 tpr, struct lapic_effect *eff)
 
 	lapic_put(l, APIC_TASKPRI, tpr);
 	/*
-	 * A larger TPR makes no interrupt deliverable, but may need another TPR threshold: recheck
-	 * then, too.
+	 * Recheck even if the TPR has become higher. This makes no interrupt deliverable, but the
+	 * backend may have to change its TPR threshold.
 	 */
 	if (old != tpr && READ_ONCE(l->irr_hint.all))
 		eff->flags |= LAPIC_EFF_RECHECK;
@@ -415,8 +417,9 @@ static void write_reg(struct lapic *l, u32 reg, u32 val, struct lapic_effect *ef
 	case APIC_TMICT:
 		if (l->timer.mode == APIC_LVT_TIMER_TSCDEADLINE) {
 			/*
-			 * In TSC-deadline mode the write is ignored. But a CPU that virtualizes the
-			 * write has stored the value in the page before the VM exit: clear it.
+			 * Ignore the write in TSC-deadline mode. The register must be cleared all
+			 * the same: a CPU that virtualizes the write has stored the value in the
+			 * page before the VM exit.
 			 */
 			lapic_put(l, APIC_TMICT, 0);
 			break;
@@ -597,12 +600,12 @@ enum lapic_accepted lapic_accept(struct lapic *l, const struct lapic_irq *irq)
 	case APIC_DM_SMI:
 		return LAPIC_ACCEPT_SMI;
 	case APIC_DM_INIT:
-		/* INIT level de-assert only sets arbitration IDs, on old APIC buses. */
+		/* Refuse INIT level de-assert: it only sets arbitration IDs, on old APIC buses. */
 		return irq->trig_mode && !irq->level ? LAPIC_REFUSED : LAPIC_ACCEPT_INIT;
 	case APIC_DM_STARTUP:
 		return LAPIC_ACCEPT_SIPI;
 	default:
-		/* lapic_accepts_extint() handles ExtINT; remote read is reserved. */
+		/* Refuse ExtINT (see lapic_accepts_extint() instead) and reserved modes. */
 		return LAPIC_REFUSED;
 	}
 }

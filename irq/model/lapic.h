@@ -5,12 +5,13 @@
  * A struct lapic is plain data around the architectural 4 KiB register page. The model takes no
  * lock, arms no timer and has no access to the vCPU: a register write fills in a struct
  * lapic_effect, and the caller carries the effects out (irq/apic_regs.c, irq/apic_timer.c).
- * Upstream KVM performs side effects in the middle of the register switch.
+ * Upstream KVM carries effects out in the switch statement that decodes the register.
  *
  * Callers: any CPU may call lapic_accept(), lapic_set_irr(), lapic_set_tmr(), lapic_match_dest()
- * and the functions with a const struct lapic at any time. So IRR, TMR and the pending error bits
- * are changed by atomic bit operations. All other functions are called only by the thread of the
- * vCPU that owns the APIC, or while that vCPU cannot run. So ISR needs no atomic operations.
+ * and the functions with a const struct lapic at any time. Some of them change IRR, TMR and the
+ * pending error bits, which are therefore changed by atomic bit operations. All other functions are
+ * called only by the thread of the vCPU that owns the APIC, or while that vCPU cannot run. Only
+ * these functions change ISR, so ISR needs no atomic operations.
  *
  * Source: Intel SDM, "Advanced Programmable Interrupt Controller (APIC)".
  */
@@ -34,10 +35,10 @@
 #define LAPIC_BROADCAST		0xffu
 #define LAPIC_X2_BROADCAST	0xffffffffu
 #define LAPIC_BASE_DEFAULT	0xfee00000ull
-/* The APIC base address in IA32_APIC_BASE. */
+/* The bits of IA32_APIC_BASE that contain the address of the xAPIC page. */
 #define LAPIC_BASE_ADDR		(~0xfffull)
 #define LAPIC_TIMER_MODE_MASK	(APIC_LVT_TIMER_PERIODIC | APIC_LVT_TIMER_TSCDEADLINE)
-/* The largest duration of one count, in ns, so that count * divisor * duration fits in 64 bits. */
+/* Upper limit of the duration of one count, in ns: count * divisor * duration fits in 64 bits. */
 #define LAPIC_MAX_TICK_NS	(U64_MAX / 128 / U32_MAX)
 
 /* Shortest period of a periodic timer, in ns, so that a guest cannot flood its host. */
@@ -87,7 +88,7 @@ struct lapic_irq {
 
 /* Effects of a register access, which the caller carries out. */
 enum lapic_effect_flag {
-	LAPIC_EFF_RECHECK	= BIT(0),	/* an interrupt became deliverable */
+	LAPIC_EFF_RECHECK	= BIT(0),	/* the deliverable interrupt may have changed */
 	LAPIC_EFF_IPI		= BIT(1),	/* send an IPI: lapic_effect.icr and .dest */
 	LAPIC_EFF_EOI		= BIT(2),	/* lapic_effect.eoi_vector was completed */
 	LAPIC_EFF_MAP		= BIT(3),	/* rebuild the destination map */
@@ -223,7 +224,7 @@ static inline void lapic_put_icr64(struct lapic *l, u64 val)
 	WRITE_ONCE(*(u64 *)(l->regs + APIC_ICR), val);
 }
 
-/* Return the address of the word of a 256-bit register @reg that has the bit of vector @vec. */
+/* Return the address of the word that has the bit of vector @vec in the 256-bit register @reg. */
 static inline unsigned long *lapic_vec_word(const struct lapic *l, u32 reg, u8 vec)
 {
 	return (unsigned long *)(l->regs + reg + (vec >> 5) * 0x10);
@@ -363,7 +364,10 @@ static inline bool lapic_set_irr(struct lapic *l, u8 vector)
 {
 	bool was = test_and_set_bit(vector & 31, lapic_vec_word(l, APIC_IRR, vector));
 
-	/* Set the hint after the IRR bit: lapic_ack() clears the hint before it reads the word. */
+	/*
+	 * Set the hint after the IRR bit. lapic_ack() clears the hint before it reads IRR. So if it
+	 * does not see the new IRR bit, it has cleared the hint before the hint is set here.
+	 */
 	WRITE_ONCE(l->irr_hint.word[vector >> 5], 1);
 	return !was;
 }
@@ -451,7 +455,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, u32 len, const void *data,
 		      struct lapic_effect *eff);
 
 /**
- * lapic_trap_write() - report the effects of a write that the CPU has already done to the page
+ * lapic_trap_write() - report the effects of a write that the CPU has already stored in the page
  * @l: the APIC
  * @offset: page offset from the exit qualification (APIC-write VM exit)
  * @eff: effects are added
@@ -500,8 +504,8 @@ static inline bool lapic_msr_reads_clock(u32 msr)
  * @l: the target, already chosen by destination
  * @irq: the message; @irq->shorthand and @irq->dest_id are not used
  *
- * The function checks the message. For fixed and lowest-priority messages it also sets TMR; the
- * caller then sets IRR or posts the interrupt. The caller carries out all other results, too.
+ * For a fixed or lowest-priority message, the function checks the vector and sets TMR. The caller
+ * then sets IRR or posts the interrupt. The effects of all other messages are the caller's work.
  *
  * Return: what the APIC did with the message.
  */
@@ -535,7 +539,7 @@ void lapic_ipi(const struct lapic *l, const struct lapic_effect *eff, struct lap
  */
 bool lapic_accepts_extint(const struct lapic *l);
 
-/* Return true if LINT0 is an unmasked NMI, so that the PIT acts as an NMI watchdog. */
+/* Return true if LINT0 is an unmasked NMI. The guest then uses the PIT as an NMI watchdog. */
 static inline bool lapic_lvt0_nmi(const struct lapic *l)
 {
 	return (lapic_get(l, APIC_LVT0) & (APIC_MODE_MASK | APIC_LVT_MASKED)) == APIC_DM_NMI;
@@ -552,7 +556,7 @@ enum lapic_map_mode {
 	LAPIC_MAP_FLAT		= BIT(0),
 	LAPIC_MAP_CLUSTER	= BIT(1),
 	LAPIC_MAP_X2APIC	= BIT(2),
-	LAPIC_MAP_ALIAS		= BIT(3),	/* logical destinations need a search */
+	LAPIC_MAP_ALIAS		= BIT(3),	/* no table has all logical destinations */
 };
 
 /**
@@ -561,8 +565,8 @@ enum lapic_map_mode {
  * @nr: number of entries in @all
  * @mode: OR of the LAPIC_MAP_* bits of all APICs. If exactly one bit is set, a table contains the
  *	logical destinations: @flat for LAPIC_MAP_FLAT, @cluster for LAPIC_MAP_CLUSTER, @phys for
- *	LAPIC_MAP_X2APIC. Otherwise logical destinations need a search
- * @phys_alias: two APICs have the same physical ID: every message needs a search
+ *	LAPIC_MAP_X2APIC. Otherwise lapic_match_dest() has to test every APIC
+ * @phys_alias: two APICs have the same physical ID, so the tables are used for no message
  * @xapic: an APIC is in xAPIC mode, so 0xff may be a broadcast
  * @no_quirk: 0xff in a device's message is not a broadcast to x2APICs
  * @flat: for each bit of a flat logical ID, the APIC that has this bit set
@@ -599,7 +603,7 @@ struct lapic_dests {
 };
 
 /**
- * lapic_map_size() - Return the bytes that a map and its arrays need, as one allocation
+ * lapic_map_size() - Return the size in bytes of a map with its arrays, as one allocation
  * @max_id: highest x2APIC ID in the VM; the map has room for IDs 0 to 255 at least
  * @nr: number of APICs
  */
@@ -615,7 +619,7 @@ void lapic_map_init(struct lapic_map *map, u32 max_id, bool no_quirk);
 
 /**
  * lapic_map_add() - add an APIC to the map, unless the APIC is disabled
- * @map: the map; callers add at most as many APICs as they gave lapic_map_size()
+ * @map: the map; lapic_map_size() was told how many APICs will be added
  * @l: the APIC
  */
 void lapic_map_add(struct lapic_map *map, struct lapic *l);
@@ -707,7 +711,7 @@ void lapic_init(struct lapic *l, u8 *regs, const struct lapic_config *cfg);
 /**
  * lapic_reset() - reset the APIC by RESET or INIT
  * @l: the APIC
- * @init: INIT, which keeps IA32_APIC_BASE and the ID
+ * @init: true for INIT, which keeps IA32_APIC_BASE and the ID; false for RESET
  * @eff: LAPIC_EFF_MAP, LAPIC_EFF_TIMER_STOP and LAPIC_EFF_LVT0 are added, and for RESET the effects
  *	of lapic_set_base()
  */
@@ -838,9 +842,9 @@ u32 lapic_timer_current(const struct lapic_timer *t, u64 now_ns);
  * @t: the timer
  * @now_ns: current time of the timer's clock, in ns
  *
- * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode; 1 for a one-shot
- * timer that has expired and whose tick is not yet delivered. (lapic_timer_resume() takes a count
- * of 0 to mean that the tick was delivered.)
+ * Return: the remaining count; 0 if the timer is stopped or in TSC-deadline mode. If a one-shot
+ * timer has expired, but its tick is not yet delivered, the result is 1: in a saved state, 0 means
+ * that the tick was delivered.
  */
 u32 lapic_timer_saved(const struct lapic_timer *t, u64 now_ns);
 

@@ -20,9 +20,9 @@ static bool match_physical(const struct lapic *t, u32 mda)
 	if (mda == (lapic_x2apic(t) ? LAPIC_X2_BROADCAST : LAPIC_BROADCAST))
 		return true;
 	/*
-	 * An APIC whose ID is above 0xff is addressed by its whole ID even in xAPIC mode: a
-	 * hot-plugged CPU starts in xAPIC mode and has to get its INIT. The APIC does not answer to
-	 * the low 8 bits of its ID, because another vCPU may have them as its ID.
+	 * An APIC whose ID is above 0xff is addressed by its whole ID, even in xAPIC mode: a
+	 * hot-plugged CPU is in xAPIC mode when it has to receive its INIT. The low 8 bits of the
+	 * ID do not address the APIC, because another vCPU may have them as its ID.
 	 */
 	if (lapic_x2apic(t) || t->id > 0xff)
 		return mda == t->id;
@@ -119,8 +119,8 @@ static void add_logical(struct lapic_map *map, struct lapic *l)
 			if (id & BIT(i))
 				take_logical(map, &map->cluster[id >> 4][i], l);
 		/*
-		 * Search for logical destinations if an APIC is in cluster 0xf or has an invalid
-		 * DFR.
+		 * If an APIC is in cluster 0xf or has an invalid DFR, use no table for logical
+		 * destinations: lapic_match_dest() has to test every APIC.
 		 */
 		if (lapic_get(l, APIC_DFR) != APIC_DFR_CLUSTER || id >> 4 == 0xf)
 			map->mode |= LAPIC_MAP_ALIAS;
@@ -145,7 +145,10 @@ void lapic_map_add(struct lapic_map *map, struct lapic *l)
 	add_logical(map, l);
 }
 
-/* Return the bits of @want whose @slot holds an APIC; if @x2, an APIC in x2APIC mode. */
+/*
+ * Return the bits n of @want for which @slot[n] holds an APIC. If @x2 is true, the APIC also has to
+ * be in x2APIC mode.
+ */
 static u32 present(struct lapic *const *slot, u32 want, bool x2)
 {
 	u32 have = 0;
@@ -210,8 +213,9 @@ void lapic_map_find(const struct lapic_map *map, const struct lapic *src,
 	out->nr = 0;
 	out->search = false;
 	/*
-	 * If two APICs have the same ID (phys_alias), map->phys lacks one of them. Then search for
-	 * logical destinations, too, because find_x2_cluster() uses map->phys.
+	 * If two APICs have the same ID (phys_alias), map->phys has only one of them, so test every
+	 * APIC instead. This also applies to logical destinations, because find_x2_cluster() uses
+	 * map->phys.
 	 */
 	if (irq->shorthand || map->phys_alias || maybe_broadcast(map, src, irq->dest_id)) {
 		search(map, out);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the local APIC model, compiled for the kernel, and a test that needs two CPUs: another CPU
- * changes IRR bits and hints concurrently. The full tests are in selftests/host.
+ * KUnit tests of the local APIC model, compiled for the kernel. One of them needs two CPUs: while
+ * one CPU takes interrupts, the other sets IRR bits and hints. The full tests are in
+ * selftests/host.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -119,7 +120,10 @@ static int race_poster(void *data)
 	return 0;
 }
 
-/* However the hints change, each IRR bit that is newly set must be seen exactly once. */
+/*
+ * Another thread sets IRR bits, while this thread takes the interrupts. A wrong IRR hint would hide
+ * an interrupt: test that each newly set IRR bit is taken exactly once.
+ */
 static void lapic_test_irr_race(struct kunit *test)
 {
 	struct race race = { .l = make_lapic(test, 0) };

@@ -67,7 +67,10 @@ static void reset_lvts(struct lapic *l)
 		lapic_put(l, APIC_LVT0, APIC_DM_EXTINT);
 }
 
-/* Clear the hint before the IRR word: the hint of a concurrent message then stays set. */
+/*
+ * Clear IRR, ISR, TMR and the hints. Clear each hint before its IRR word: otherwise a message that
+ * arrives in between could set an IRR bit that stays set without its hint.
+ */
 static void reset_vectors(struct lapic *l)
 {
 	u32 w;
@@ -130,10 +133,7 @@ void lapic_set_base(struct lapic *l, u64 val, struct lapic_effect *eff)
 	if (!(diff & (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)))
 		return;
 	eff->flags |= LAPIC_EFF_MODE | LAPIC_EFF_MAP;
-	/*
-	 * The format of the ID register depends on the mode. (Only userspace can switch from x2APIC
-	 * to xAPIC mode.)
-	 */
+	/* Write the ID register again, because its format depends on the mode. */
 	if (lapic_hw_enabled(l))
 		put_id(l);
 }
@@ -154,8 +154,9 @@ static void state_put(u8 *state, u32 reg, u32 val)
 }
 
 /*
- * The reserved word behind the current count is 1 if lapic_get_state() made the state: the count is
- * then exact. QEMU fills in a page of its own and leaves the count at 0, even if the timer runs.
+ * If this reserved word behind the current count is 1, lapic_get_state() has made the state, and
+ * the count is the timer's. Otherwise the count may be wrong: QEMU fills in a state itself, and
+ * leaves the count at 0 even if the timer runs.
  */
 #define STATE_COUNT_EXACT	(APIC_TMCCT + 4)
 

@@ -3,9 +3,9 @@
  * The model of the PC's two 8259A interrupt controllers. Names of commands follow the 8259A data
  * sheet. As in PC chip sets, the cascade is fixed, and ICW1's bits SNGL and LTIM have no effect.
  *
- * In contrast to upstream KVM: special mask mode works; a poll returns bit 7 and leaves the
- * interrupt in service; ICW1 clears the in-service register; the slave's output is a line to the
- * master, so a request that the slave withdraws disappears from the master, too.
+ * In contrast to upstream KVM: special mask mode works; the result of a poll has bit 7 set, and the
+ * interrupt stays in service; ICW1 clears the in-service register; the slave's output is a line to
+ * the master, so a request that the slave withdraws disappears from the master, too.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>
@@ -61,7 +61,10 @@ static u16 global_pins(enum pic_chip chip, u8 pins)
 	return chip == PIC_SLAVE ? pins << 8 : pins;
 }
 
-/* Return the rank by priority of the first pin of @pins: 0 is the highest rank, 8 means no pin. */
+/*
+ * Return the rank of the pin in @pins that has the highest priority: 0 (highest) to 7 (lowest).
+ * Return 8 if @pins is 0.
+ */
 static unsigned int chip_rank(const struct kvm_pic_state *s, u8 pins)
 {
 	u8 shift = s->priority_add & 7;
@@ -160,7 +163,10 @@ u8 pic_ack(struct pic *pic, struct pic_todo *todo)
 	return pic->chip[chip].irq_base + pin;
 }
 
-/* Answer a read after a poll command: acknowledge an interrupt of this controller alone. */
+/*
+ * Answer a read after a poll command: acknowledge the interrupt of this controller and return its
+ * pin. The other controller is not involved.
+ */
 static u8 chip_poll(struct pic *pic, enum pic_chip chip, struct pic_todo *todo)
 {
 	int pin = chip_request(pic, chip);
@@ -198,8 +204,9 @@ u8 pic_read(struct pic *pic, u16 port, struct pic_todo *todo)
 }
 
 /*
- * ICW1 resets the controller. It ends the interrupts in service, and drops the edges that are only
- * pending. The pins of both are added to pic_todo.acked, so that their ack notifiers are called.
+ * Reset the controller by ICW1. This ends the interrupts in service, and drops requests of
+ * edge-triggered pins. All these pins are added to pic_todo.acked, so that their ack notifiers are
+ * called.
  */
 static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_todo *todo)
 {
@@ -224,8 +231,8 @@ static void chip_icw1(struct pic *pic, enum pic_chip chip, u8 val, struct pic_to
 	}
 	s->init_state = INIT_WANT_ICW2;
 	/*
-	 * The requests that are left are those of level-triggered pins, whose lines are high. So
-	 * set the bits of these lines in last_irr again.
+	 * Only requests of level-triggered pins are left. Their lines are high, so set their bits
+	 * in last_irr (the last levels of the lines) again.
 	 */
 	s->last_irr |= s->irr;
 }
@@ -403,9 +410,9 @@ void pic_set_state(struct pic *pic, enum pic_chip chip, const struct kvm_pic_sta
 		s->init_state = INIT_DONE;
 	s->elcr &= elcr_mask[index];
 	/*
-	 * The state may have the slave's request in the master's IRR, and this request must stay.
-	 * pic_update() would clear it if the cascade fell. So set the cascade to low before: then
-	 * it can only rise, which it does if the slave has a request.
+	 * The restored IRR of the master may contain the slave's request. pic_update() would clear
+	 * this request if the cascade line fell. So set the line to low first: then it can only
+	 * rise, which it does if the slave has a request.
 	 */
 	pic->cascade = false;
 	pic_update(pic, todo);

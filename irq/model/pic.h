@@ -59,10 +59,10 @@ struct pic {
 
 /**
  * struct pic_todo - actions for the caller, who zeroes it before the call
- * @acked: pins whose interrupt ended: call their ack notifiers
+ * @acked: pins whose interrupt ended; the caller calls their ack notifiers
  * @masked: pins that became masked
  * @unmasked: pins that became unmasked
- * @raised: the INT output went high: wake the vCPU that accepts PIC interrupts
+ * @raised: the INT output went high; the caller wakes the vCPU that accepts PIC interrupts
  */
 struct pic_todo {
 	u16 acked;

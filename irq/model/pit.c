@@ -34,9 +34,9 @@
 #define REFRESH_SHIFT		14
 
 /*
- * Which byte of a count is read or written next. ACCESS_WORD0 and ACCESS_WORD1 are for counts of
- * two bytes: the low byte is next, or the high byte. Values 0 to 3 are those of the control word;
- * all values are part of the ABI.
+ * Which byte of a count is read or written next. A count of two bytes begins with ACCESS_WORD0 (the
+ * low byte is next) and goes on with ACCESS_WORD1 (the high byte is next). Values 0 to 3 are those
+ * of the control word. All values are part of the ABI.
  */
 enum pit_access {
 	ACCESS_LATCH = 0,
@@ -110,7 +110,7 @@ static u32 bin_to_bcd(u32 n)
 	return n % 10 | n / 10 % 10 << 4 | n / 100 % 10 << 8 | n / 1000 % 10 << 12;
 }
 
-/* Convert BCD. Digits above 9 are multiplied by their weight, too, as hardware checks no digits. */
+/* Convert BCD to binary. Hardware does not check the digits, so a digit may be above 9. */
 static u32 bcd_to_bin(u32 n)
 {
 	return (n & 0xf) + (n >> 4 & 0xf) * 10 + (n >> 8 & 0xf) * 100 + (n >> 12 & 0xf) * 1000;

@@ -34,7 +34,8 @@ enum pit_timer {
  * struct pit_channel - one counter
  * @regs: registers in the form of the ABI; regs.count is 1 to 0x10000, regs.count_load_time is the
  *	time in ns when counting began
- * @held: ns counted until the gate went low, in a mode in which a low gate stops counting; else 0
+ * @held: ns that were counted until the gate went low, if a low gate stops counting in this mode;
+ *	otherwise 0
  * @running: the counter has a count, and a trigger if its mode needs one
  * @null_count: a control word was written, but no count since then
  */
@@ -46,7 +47,7 @@ struct pit_channel {
 };
 
 /**
- * struct pit_reinject - injects missed ticks later, when the guest is ready
+ * struct pit_reinject - ticks that are injected later, because the guest has missed them
  * @enabled: count ticks, and inject the next one only after the last one is acknowledged
  * @acked: the last injected tick was acknowledged
  * @pending: number of ticks not yet acknowledged, up to PIT_PENDING_MAX

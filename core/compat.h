@@ -22,9 +22,9 @@
 #include <asm/segment.h>
 
 /*
- * Replacement for the kernel's write_ibpb(), which the kernel does not export to okvm. Writes
- * IA32_PRED_CMD, and fills the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX
- * and RDX.
+ * Replacement for the kernel's write_ibpb(), which not all kernels export to okvm. Writes
+ * IA32_PRED_CMD, and fills the return stack on CPUs whose IBPB does not clear it. Changes RAX, RCX,
+ * RDX and RFLAGS.
  */
 .macro OKVM_WRITE_IBPB
 	mov $MSR_IA32_PRED_CMD, %ecx

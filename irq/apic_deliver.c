@@ -2,9 +2,9 @@
 /*
  * Deliver interrupt messages to local APICs, and build the map of the APICs in a VM.
  *
- * Delivery runs in any context, reads the map under RCU and takes no lock. A sender kicks the
- * target vCPU only if the vector's IRR bit was clear before. If the bit was set, the sender that
- * set the bit has kicked the vCPU.
+ * Delivery runs in any context, reads the map under RCU and takes no lock. A sender that finds the
+ * vector's IRR bit clear sets it and kicks the target vCPU, or leaves the kick to a work item. A
+ * sender that finds the bit set kicks only if the first kick may come too late for it.
  */
 #include <linux/bitops.h>
 #include <linux/kvm_para.h>

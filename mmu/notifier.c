@@ -70,8 +70,8 @@ static int notifier_start(struct mmu_notifier *mn, const struct mmu_notifier_ran
 	if (n <= 0)
 		return 0;
 	/*
-	 * Thousands of slots may map the same host page: take mmu->lock and flush only once for all
-	 * these slots.
+	 * Thousands of slots may map the same host page: do not take mmu->lock and flush anew for
+	 * each of them.
 	 */
 	policy->zap_begin(&zap, mmu, may_block);
 	do {

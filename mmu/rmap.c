@@ -384,7 +384,10 @@ bool rmap_protect(struct shadow_vm *sh, gfn_t gfn)
 	xa_for_each_range(&(sh)->blocks, nr, b, (start) >> SHADOW_LINK_BITS,		\
 			  ((end) - 1) >> SHADOW_LINK_BITS)
 
-/* Return the part of block @nr that is in [@start, @end): frame indices *@from to *@to - 1. */
+/*
+ * Find the part of block @nr that is in [@start, @end): its frames *@from to *@to - 1, counted from
+ * the block's first frame.
+ */
 static void block_part(unsigned long nr, gfn_t start, gfn_t end, unsigned int *from,
 		       unsigned int *to)
 {

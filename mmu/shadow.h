@@ -22,7 +22,7 @@
  *
  * Blocks: a struct shadow_block describes 512 consecutive frames of the guest. A block is allocated
  * when it is first needed and freed with the memory slot. The block's array rmap contains the head
- * of each frame's reverse map. A block that is mapped by large pages only has no such array.
+ * of each frame's reverse map. A block that only large pages map does not need this array.
  *
  * Synchronization: the guest may not write to a frame that is shadowed. Each write is emulated, and
  * shadow_wrote() drops the shadow entries of what was overwritten. When the guest writes to a table
@@ -37,12 +37,13 @@
  * to flush. Until it does so, TLBs may hold translations that are in no shadow entry any more. A
  * block is *stale* if TLBs may hold such translations to its frames. An MMU notifier or a write
  * protection must flush if it has changed an entry, and also if the block is stale. Freeing a table
- * always needs a flush. sh->epoch counts flushes of the whole VM. When a leaf of a block is
+ * always needs a flush. sh->epoch counts the calls of shadow_flush(). When a leaf of a block is
  * dropped, the block records sh->epoch: the block is stale until sh->epoch changes.
  *
  * Who has to flush: a vCPU's TLBs contain only translations of its current root, because each load
- * of a root flushes all others before the vCPU enters the guest again. Each top table records the
- * vCPUs whose current root has this top table (table->vcpus). After an entry was cleared or
+ * of a root flushes the translations of other roots before the next VM entry. A root has one table
+ * of the highest level, or four with PAE: its top tables. Each top table records the vCPUs whose
+ * current root it belongs to (table->vcpus). After an entry was cleared or
  * write-protected, shadow_left() finds the top tables that lead to the entry, and adds their vCPUs
  * to sh->stale. A flush goes to the vCPUs in sh->stale and empties sh->stale. A vCPU that leaves a
  * root removes itself from sh->stale and from the root's top tables.

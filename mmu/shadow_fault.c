@@ -151,11 +151,11 @@ static bool fault_gives_up(const struct shadow_fault *f, gfn_t gfn)
 
 /*
  * Set *@write to true if the new leaf may be writable. If the frame is a page table of the guest,
- * two more conditions hold: the access is a write, and the shadow tables of the frame may go out of
- * sync.
+ * the leaf may be writable only if the access is a write and the shadow tables of the frame may go
+ * out of sync.
  * Return: OKVM_FAULT_FIXED if the leaf can be made; OKVM_FAULT_MMIO if the write has to be
- * emulated; SHADOW_EXCLUSIVE if the fault has to be tried again. In this case mmu->lock was not
- * held for writing, or shadow tables were zapped or synchronized here
+ * emulated; SHADOW_EXCLUSIVE if the fault has to be tried again, because mmu->lock was not held for
+ * writing, or because shadow tables were zapped or synchronized here
  */
 static int map_writable(struct shadow_fault *f, bool *write)
 {
@@ -771,8 +771,9 @@ static bool mmio_hinted(struct okvm_vcpu *vcpu, gva_t gva)
  * the same access and the same generation of slots. A change of the root discards the walk, see
  * shadow_forget_walk().
  *
- * The guest may have changed its tables since the walk. That does no harm: map_same() compares the
- * entries under mmu->lock, and linked shadow tables follow the guest's changes.
+ * The guest may have changed its tables since the walk. That does no harm: under mmu->lock,
+ * map_same() compares the guest's entries with those that the walk has read. A shadow table that is
+ * already in use follows the guest's changes by itself.
  */
 static bool fault_resume(struct shadow_fault *f, const struct okvm_vcpu *vcpu,
 			 const struct okvm_page_fault *pf)

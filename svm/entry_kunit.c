@@ -35,8 +35,8 @@ static void *test_page, *test_host;
 
 /*
  * Bits of RFLAGS that random states change. They do not include TF and VM, because of bugs of
- * Bochs. After the exit of a guest with TF, the host gets the guest's single-step trap. After the
- * exit of a guest with VM, Bochs finds VM set in long mode.
+ * Bochs. After the exit of a guest with TF, the host gets the guest's single-step trap. At the
+ * exit of a guest with VM, Bochs ends, because it finds VM set in long mode.
  */
 #define OTHER_FLAGS	(0x3d7fd5u & ~(u32)(X86_EFLAGS_TF | X86_EFLAGS_VM))
 

@@ -151,8 +151,8 @@ static inline const struct vmx_entry_rule *entry_check(const struct vmx_entry *e
 enum entry_op { ENTRY_END, ENTRY_SET, ENTRY_OR, ENTRY_CLEAR };
 
 /**
- * struct entry_case - a change of a guest that breaks only one rule
- * @rule: name of the rule; NULL: the guest can still be entered
+ * struct entry_case - a change of a guest's VMCS that breaks one rule or none
+ * @rule: name of the broken rule; NULL: none is broken, so the VM entry must succeed
  * @kind: the guest that is changed
  * @fault: Bochs, the emulated CPU of the project's tests, has a bug: it does not check this rule
  * @elsewhere: Bochs lacks the feature that the rule is about

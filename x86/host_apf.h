@@ -7,7 +7,8 @@
  * exception bitmap is, and also with EPT or NPT.
  *
  * The exit handler must read and clear the flags at each VM exit with #PF, before IRQs are on. If
- * the flags stay set, the host kernel mistakes its next #PF for an asynchronous one and panics.
+ * the flags stay set, the host kernel mistakes its next #PF for an asynchronous one: it panics, or
+ * lets the wrong task sleep.
  */
 #ifndef OKVM_X86_HOST_APF_H
 #define OKVM_X86_HOST_APF_H

@@ -300,7 +300,10 @@ static __always_inline bool mode_enter(struct okvm_vcpu *vcpu, const struct okvm
 
 static __always_inline void mode_leave(struct okvm_vcpu *vcpu)
 {
-	/* A requester that reads OUTSIDE_GUEST sends no IPI. Pairs with barriers in request.c. */
+	/*
+	 * The release orders the guest's memory accesses before this store. A requester that reads
+	 * OUTSIDE_GUEST does not wait for the vCPU, and may free what the guest has accessed.
+	 */
 	smp_store_release(&vcpu->mode, OKVM_OUTSIDE_GUEST);
 }
 

@@ -193,7 +193,10 @@ static void cr0_changed(struct okvm_vcpu *vcpu, unsigned long old, unsigned long
 	if ((old ^ cr0) & X86_CR0_PG) {
 		if (!(cr0 & X86_CR0_PG))
 			okvm_request(OKVM_REQ_TLB_GUEST, vcpu);
-		/* If pages of async page faults have become present, announce them to the guest. */
+		/*
+		 * A guest that restarts itself switches paging off and on. Announce pages of its
+		 * async page faults that have come meanwhile.
+		 */
 		okvm_request(OKVM_REQ_APF_READY, vcpu);
 		root_changed(vcpu);
 	}

@@ -271,9 +271,9 @@ static void event_inject_irq(struct okvm_vcpu *vcpu, int vector)
 }
 
 /*
- * Return true if okvm must request a window exit because userspace waits to inject an interrupt of
- * the VMM's PIC. While the LAPIC masks LINT0, return false: the guest cannot take this interrupt
- * even if IF is set, so each VM entry would exit before the guest's first instruction.
+ * Return true if okvm must request a window exit because userspace waits to inject an interrupt. If
+ * the LAPIC is in the kernel and LINT0 does not pass interrupts of the VMM's PIC, return false: the
+ * guest cannot take the interrupt even if IF is set, so each VM entry would exit at once.
  */
 static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 {

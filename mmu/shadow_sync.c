@@ -204,8 +204,8 @@ static bool unsync_adds(struct shadow_vm *sh, gfn_t gfn)
 
 /*
  * Make room in sh->unsync before unsync_frame() adds a table of @gfn. If SHADOW_UNSYNC tables are
- * out of sync already, synchronize the older half. Some of these tables may belong to processes that
- * have stopped, which no longer flush and so never synchronize their tables themselves.
+ * out of sync already, synchronize the older half. Some of these tables may belong to processes
+ * that have stopped: these no longer flush, so nothing else synchronizes their tables.
  * Return: true if tables were synchronized
  */
 bool unsync_make_room(struct okvm_vcpu *vcpu, gfn_t gfn)

@@ -31,7 +31,7 @@ void okvm_hardware_exit(void);
  * @host_shadow: like @host, but for VMs on shadow paging; the same pointer if the backend has no
  *  EPT or NPT
  * @users: number of the backend's VMs, maintained by core/hardware.c; the other members are
- *  constant
+ *  constant while the backend is registered
  */
 struct okvm_offer {
 	const struct okvm_backend *backend;

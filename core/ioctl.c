@@ -261,8 +261,9 @@ static long ioctl_vcpu_locked(const struct okvm_ioctl *row, const struct ioctl_t
 
 /*
  * Execute KVM_RUN. It has no row in the ioctl table, because it must be fast and okvm_vcpu_run()
- * loads the vCPU itself. *@held is set if the run takes a reference to @file (run_hold_file()). The
- * caller must drop that reference without vcpu->mutex, after its last use of the vCPU.
+ * loads the vCPU itself. *@held tells whether a reference to @file is held. The run may take one,
+ * so that @file outlives a close() by another thread (run_hold_file()), and then sets *@held. The
+ * caller must drop the reference without vcpu->mutex, after its last use of the vCPU.
  */
 static long ioctl_vcpu_run(struct file *file, struct okvm_vcpu *vcpu, bool interrupted, bool *held)
 {

@@ -177,7 +177,7 @@ struct okvm_vcpu {
 	u64 empty_port[OKVM_EMPTY_PORTS];	/* keys (okvm_port_key()) of ports without device */
 
 	u64 stat[OKVM_NR_VCPU_STATS];
-	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* indexed by the basic exit reason */
+	u64 exit_count[OKVM_NR_EXIT_REASONS];	/* index: exit reason of the backend */
 	/* Exit histograms (core/times.h), or NULL without OKVM_CAP_EXIT_TIMES. */
 	struct okvm_times *times;
 };

@@ -171,9 +171,10 @@ void okvm_apic_request_all(struct okvm_vm *vm, enum okvm_req req)
 /*
  * After a vector was posted or was found set in IRR, make sure that somebody kicks the vCPU.
  *
- * With KICK_LATE, the work item kicks. With KICK_NOW, the kick was made by post_irq(), or by the
- * sender that set the IRR bit. But that sender may have left its kick to the work item (kick_late).
- * Then kick here, because a KICK_NOW message must not wait for the work item.
+ * KICK_LATE: let the work item kick. KICK_NOW: usually there is nothing to do, because post_irq()
+ * or the sender that set the IRR bit has kicked. But if that sender has left its kick to the work
+ * item (kick_late), kick here: a KICK_NOW message must not wait for the work item. KICK_NONE: do
+ * nothing.
  */
 static void kick_posted(struct okvm_apic *apic, enum kick mode)
 {

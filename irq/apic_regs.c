@@ -400,7 +400,8 @@ static int pv_eoi_withdraw(struct okvm_apic *apic)
  * While the VMM replaces the memory slot, okvm cannot read the flag. Then do the EOI anyway: an
  * interrupt that stays in service would block its priority class for ever. When the slot is back,
  * the flag may still be set, and the guest may still skip this EOI, which okvm has already done. So
- * pv_eoi_done records that the EOI is done, and each later VM exit tries to clear the flag.
+ * pv_eoi_done records that the EOI is done, and each later VM exit tries to clear the flag. A guest
+ * that finds the flag cleared then writes EOI once more; the APIC takes this for a second EOI.
  *
  * If the flag can be read, but not cleared, the interrupt stays in service. The guest may still
  * skip its EOI, so each later VM exit tests the flag again.

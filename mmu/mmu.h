@@ -122,7 +122,7 @@ int okvm_mmu_page_fault(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 
 /**
  * okvm_mmu_page_fault_fast() - handle an intercepted #PF with IRQs off
- * Return: OKVM_FAULT_FIXED, _GUEST, _MMIO, or _SLOW if okvm_mmu_page_fault() has to be called
+ * Return: OKVM_FAULT_FIXED, _GUEST, or _SLOW if okvm_mmu_page_fault() has to be called
  */
 int okvm_mmu_page_fault_fast(struct okvm_vcpu *vcpu, struct okvm_page_fault *pf);
 

@@ -177,7 +177,7 @@ static inline unsigned int what_depth(u64 what)
  * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
  *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
- * @parents: number of the first entry in the chain of entries that point to this table
+ * @parents: the first entry (see link_nr()) in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
  * @vcpus: set of the vCPUs whose current root has this table as a top table; changed without lock
  * @writes: emulated writes to the guest's table since a fault last went through this table
@@ -450,6 +450,7 @@ static inline unsigned int link_depth(struct shadow_vm *sh, u32 nr)
 	return what_depth(READ_ONCE(link_table(sh, nr)->what[nr & (SHADOW_ENTRIES - 1)]));
 }
 
+/** link_nr() - return the number by which chains name entry @i of @t: the table's id and @i */
 static inline u32 link_nr(const struct shadow_table *t, unsigned int i)
 {
 	return t->id << SHADOW_LINK_BITS | i;

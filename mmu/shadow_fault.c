@@ -39,8 +39,9 @@ static bool map_same(struct shadow_fault *f, int level)
 
 /*
  * Find out which shadow table an entry at @level of a table of role @role has to point to. Set
- * *@gfn to the frame and *@child to the role of this lower table. They must not depend on the kind
- * of access (read, write, fetch). Otherwise two accesses of one instruction could need different
+ * *@child to the role of this lower table, and *@gfn to its frame: that of the guest's table, or
+ * the first frame that a direct table maps. The role and the frame must not depend on the kind of
+ * access (read, write, fetch). Otherwise two accesses of one instruction could need different
  * tables at the same entry. Each fault would then replace the table that the other access needs,
  * and the instruction would never complete.
  */

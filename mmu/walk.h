@@ -40,7 +40,7 @@ static inline u8 walk_maxphyaddr(u8 bits)
 	return bits > WALK_MAXPHYADDR_MAX ? WALK_MAXPHYADDR_MAX : bits;
 }
 
-/** struct walk_fault - output of a failed walk: the #PF that the guest shall get */
+/** struct walk_fault - output of a failed walk: the guest's #PF, unless the walk was given up */
 struct walk_fault {
 	u32 error_code;		/* SDM "Page-Fault Exceptions" */
 	bool gave_up;		/* okvm_mmu_gva_to_gpa() gave up the walk: no #PF */

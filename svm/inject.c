@@ -205,8 +205,9 @@ void svm_events_clear_injected(struct okvm_vcpu *vcpu)
 
 /*
  * Called after an exit that has interrupted a delivery. If VMRUN has injected the event of an INT
- * n, INT3 or INTO, set RIP back to this instruction and return the instruction's length. Return 0
- * and keep RIP if there is no such event, or if RIP shows that its handler has begun.
+ * n, INT3 or INTO, return the instruction's length, and make sure that RIP is at the instruction:
+ * without NRIPS okvm has moved RIP past it. Return 0 and keep RIP if there is no such event, or if
+ * RIP shows that its handler has begun.
  */
 static unsigned int soft_event_over(struct okvm_hw_vcpu *hw)
 {

@@ -230,9 +230,9 @@ static void switch_apicv(struct okvm_vcpu *vcpu, bool on)
 }
 
 /*
- * VIRTUALIZE_X2APIC_MODE: accesses to x2APIC MSRs that do not exit go to the virtual-APIC page.
- * VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access page (apic_page.c) that do not exit go
- * there, too.
+ * VIRTUALIZE_X2APIC_MODE: the CPU redirects some accesses to x2APIC MSRs to the virtual-APIC page.
+ * vmx_apic_bitmap() makes all others exit. VIRTUALIZE_APIC_ACCESSES: accesses to the APIC-access
+ * page (apic_page.c) go to the virtual-APIC page, or exit.
  */
 #define ACCESS_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES)

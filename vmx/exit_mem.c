@@ -251,9 +251,10 @@ int vmx_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa)
 }
 
 /*
- * Return true for a write to EOI. The written value does not matter, so the instruction need not be
- * decoded. The SDM does not define the instruction length for this exit ("Information for VM
- * Exits Due to Instruction Execution"), but CPUs report it, and upstream relies on it, too.
+ * Return true for a write to EOI. The written value does not matter, so vmx_fast_apic_access() need
+ * not decode the instruction. It skips the instruction by the length in the VMCS. The SDM does not
+ * define this length for an APIC access ("Information for VM Exits Due to Instruction Execution"),
+ * but CPUs report it, and upstream relies on it, too.
  */
 static bool writes_eoi(union qual_apic q)
 {

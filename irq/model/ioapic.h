@@ -192,7 +192,7 @@ void ioapic_eoi_finish(struct ioapic *io, u32 pins, struct ioapic_todo *todo);
 void ioapic_reinject(struct ioapic *io, struct ioapic_todo *todo);
 
 /**
- * ioapic_eoi_vectors() - get the vectors whose EOI the IOAPIC must see
+ * ioapic_eoi_vectors() - get the vectors whose EOI the IOAPIC must see, among them the RTC's
  * @io: the model
  * @extra: pins with ack notifiers, which are included even if they are edge-triggered
  * @map: result, 256 bits

@@ -435,7 +435,10 @@ static u64 gpa_reserved(u8 maxphyaddr)
 	return maxphyaddr >= 64 ? 0 : ~0ULL << maxphyaddr;
 }
 
-/* Width of physical addresses if CPUID does not report it: SDM "CPUID—CPU Identification". */
+/*
+ * Width of physical addresses if CPUID does not report it (SDM "Enumeration of Paging Features by
+ * CPUID", which says 32 for CPUs without PAE).
+ */
 #define DEFAULT_MAXPHYADDR	36
 
 static u8 guest_maxphyaddr(struct okvm_vcpu *vcpu)

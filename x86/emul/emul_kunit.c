@@ -73,7 +73,7 @@ struct kunit_case_row {
 	u8 vector;
 };
 
-/* Before each row RAX = 0x1234, RBX = 0x40, and the 8 bytes at 0x40 are 5. */
+/* Before each row RAX = 0x1234, RBX = 0x40, and the 64-bit number at 0x40 is 5. */
 static const struct kunit_case_row emul_rows[] = {
 	{ "add rax, rax", { 0x48, 0x01, 0xc0 }, EMUL_OK, 0x2468 },
 	{ "mov eax, [rbx]", { 0x8b, 0x03 }, EMUL_OK, 5 },

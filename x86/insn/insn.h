@@ -35,6 +35,7 @@ int okvm_emul_create(struct okvm_vcpu *vcpu);
 void okvm_emul_destroy(struct okvm_vcpu *vcpu);
 /**
  * okvm_emulate() - Emulate the instruction at RIP, under vm->srcu, IRQs on.
+ * @gpa: guest-physical address from the VM exit, if @why is about an access
  * Return: enum okvm_outcome
  */
 int okvm_emulate(struct okvm_vcpu *vcpu, enum okvm_emul_why why, gpa_t gpa);

@@ -154,7 +154,7 @@ static void set_nmi(struct okvm_vcpu *vcpu, const struct kvm_vcpu_events *events
 	vcpu->arch->event_ops->set_nmi_masked(vcpu, events->nmi.masked);
 	if (events->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
 		ev->nmi_pending = min_t(u8, events->nmi.pending, OKVM_MAX_NMIS);
-		/* While NMIs are masked, at most one NMI can be pending: drop the others. */
+		/* Apply the limit of pending NMIs, which is 1 while NMIs are masked. */
 		okvm_take_nmis(vcpu);
 	}
 }

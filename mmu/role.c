@@ -35,7 +35,7 @@ u32 role_root(const struct walk_mode *mode, u64 gva)
 	u32 role;
 
 	if (!mode->levels)
-		return role_direct(2, SHADOW_ALL, 0);
+		return role_direct(2, SHADOW_ALL, 0, false);
 	role = role_of_mode(mode) | SHADOW_ALL << ROLE_ACCESS_SHIFT;
 	role |= mode->levels >= 4 ? mode->levels : 2;
 	return role | role_quadrant_of(role, gva);
@@ -49,13 +49,14 @@ u32 role_child(u32 role, u8 access, u64 gva)
 	return child | role_quadrant_of(child, gva);
 }
 
-u32 role_direct(int level, u8 access, u32 role)
+u32 role_direct(int level, u8 access, u32 role, bool dirty)
 {
 	u32 direct = ROLE_DIRECT | (u32)access << ROLE_ACCESS_SHIFT | level;
 
 	if (access & SHADOW_WRITE)
 		return direct;
-	return direct | (role & (ROLE_WP | ROLE_SMEP_NOWP | ROLE_SMAP_NOWP));
+	direct |= role & (ROLE_WP | ROLE_SMEP_NOWP | ROLE_SMAP_NOWP);
+	return dirty && !(role & ROLE_WP) ? direct | ROLE_DIRTY : direct;
 }
 
 struct walk_mode role_mode(u32 role)

@@ -23,6 +23,7 @@
  *    18    smm           address space of SMM (reserved for later: always 0)
  *    19    no_ad         hardware does not set accessed bits (reserved for later: always 0)
  *    20    passthrough   extra top level without a guest table (reserved for later: always 0)
+ *    21    dirty         direct table, CR0.WP = 0: the guest's entry is dirty
  *  29:24   maxphyaddr    the guest's MAXPHYADDR, which determines the reserved bits
  *
  * smep_nowp, smap_nowp: WP = 0 lets a supervisor write to a read-only page. If the page is a user
@@ -31,7 +32,10 @@
  *
  * The role of a direct table with write access contains only level, access, direct and smm: all
  * paging modes share the table. The leaves of a direct table without write access depend on WP, so
- * its role also contains wp, smep_nowp and smap_nowp.
+ * its role also contains wp, smep_nowp and smap_nowp. With WP = 0 a supervisor may write to a
+ * read-only large page. Two guest entries may map the same large page, and only one of them may be
+ * dirty. Then the first write through the other entry must fault, because the walk sets its dirty
+ * bit. So with WP = 0 the role also contains dirty, and the two entries use two direct tables.
  */
 #ifndef OKVM_MMU_ROLE_H
 #define OKVM_MMU_ROLE_H
@@ -59,15 +63,17 @@
 #define ROLE_SMM		BIT(18)
 #define ROLE_NO_AD		BIT(19)
 #define ROLE_PASSTHROUGH	BIT(20)
+#define ROLE_DIRTY		BIT(21)
 #define ROLE_MAXPHYADDR_SHIFT	24
 #define ROLE_MAXPHYADDR		GENMASK(29, 24)
 
 #define ROLE_FLAGS	(ROLE_DIRECT | ROLE_NX | ROLE_WP | ROLE_SMEP_NOWP | ROLE_SMAP_NOWP | \
-			 ROLE_PSE | ROLE_GBPAGES | ROLE_SMM | ROLE_NO_AD | ROLE_PASSTHROUGH)
+			 ROLE_PSE | ROLE_GBPAGES | ROLE_SMM | ROLE_NO_AD | ROLE_PASSTHROUGH | \
+			 ROLE_DIRTY)
 
-/* The fields fill bits 20:0 and 29:24 without gap and without overlap. */
+/* The fields fill bits 21:0 and 29:24 without gap and without overlap. */
 static_assert(ROLE_LEVEL + ROLE_MODE + ROLE_QUADRANT + ROLE_ACCESS + ROLE_FLAGS +
-	      ROLE_MAXPHYADDR == GENMASK(20, 0) + GENMASK(29, 24));
+	      ROLE_MAXPHYADDR == GENMASK(21, 0) + GENMASK(29, 24));
 static_assert(ROLE_MODE == 7 << ROLE_MODE_SHIFT && ROLE_QUADRANT == 3 << ROLE_QUADRANT_SHIFT);
 static_assert(ROLE_ACCESS == 7 << ROLE_ACCESS_SHIFT);
 static_assert(ROLE_MAXPHYADDR == 63UL << ROLE_MAXPHYADDR_SHIFT && WALK_MAXPHYADDR_MAX <= 63);
@@ -121,8 +127,14 @@ u32 role_root(const struct walk_mode *mode, u64 gva);
  */
 u32 role_child(u32 role, u8 access, u64 gva);
 
-/** role_direct() - return the role of a direct table at @level, below a table of @role */
-u32 role_direct(int level, u8 access, u32 role);
+/**
+ * role_direct() - return the role of a direct table
+ * @level: level of the direct table
+ * @access: rights of its leaves that suit every access (enum shadow_access)
+ * @role: role of the table above
+ * @dirty: the guest's entry of the large page is dirty
+ */
+u32 role_direct(int level, u8 access, u32 role, bool dirty);
 
 /** role_mode() - return the guest's paging mode from the role of a table that is not direct */
 struct walk_mode role_mode(u32 role);

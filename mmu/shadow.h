@@ -323,11 +323,12 @@ struct shadow_root {
  * @page: for a large page of the guest: the rights that its leaves may give to every kind of
  *	access. @leaf differs from @page only for a supervisor's write that the guest's entries
  *	deny, but that CR0.WP = 0 allows
+ * @dirty: for a large page of the guest: the guest's entry is dirty
  * @level: level of the leaf to be made
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
- * @walked: the fast handler has set all members up to @page; shadow_page_fault() (the slow handler)
+ * @walked: the fast handler has set all members up to @dirty; shadow_page_fault() (the slow handler)
  *	may use them for the same exit
  * @missed: hostmem_get_fast() has failed in the fast handler: the slow handler need not try it
  * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
@@ -345,6 +346,7 @@ struct shadow_fault {
 	struct walk_result result;
 	u8 above[WALK_LEVELS + 1];
 	u8 leaf, page;
+	bool dirty;
 	int level;
 	bool mmio;
 	bool exclusive;

@@ -51,7 +51,7 @@ static void map_child(const struct shadow_fault *f, u32 role, int level, gfn_t *
 
 	if (level <= f->result.level || !f->mode.levels) {
 		*gfn = here & ~(spte_pages(level) - 1);
-		*child = role_direct(level - 1, f->page, role);
+		*child = role_direct(level - 1, f->page, role, f->dirty);
 		return;
 	}
 	*child = role_child(role, f->above[level - 1], f->gva);
@@ -440,6 +440,7 @@ static void fault_access(struct shadow_fault *f)
 
 	f->leaf = SHADOW_ALL;
 	f->page = SHADOW_ALL;
+	f->dirty = false;
 	if (!f->mode.levels)
 		return;
 	for (level = f->path.top; level > f->path.level; level--) {
@@ -451,11 +452,13 @@ static void fault_access(struct shadow_fault *f)
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
 	/*
-	 * Only a large page of the guest needs f->page: these rights become part of the role of the
-	 * direct table that maps the large page.
+	 * Only a large page of the guest needs f->page and f->dirty: they become part of the role of
+	 * the direct table that maps the large page.
 	 */
-	if (f->path.level > 1)
+	if (f->path.level > 1) {
 		f->page = shadow_leaf_access(role, above, entry, 0);
+		f->dirty = entry & SHADOW_D;
+	}
 }
 
 /*

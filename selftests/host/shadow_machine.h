@@ -977,6 +977,16 @@ static void check_tlb(struct cpu *cpu, unsigned int id)
 
 static unsigned long live;
 
+/* The guest can write, without a fault, to a page that direct table @t maps. */
+static bool maps_writable(const struct shadow_table *t)
+{
+	for (unsigned int i = 0; i < 512; i++) {
+		if (role_level(t->role) == 1 && t->entry[i] & SHADOW_P && t->entry[i] & SHADOW_W)
+			return true;
+	}
+	return false;
+}
+
 /* A table's entry in sync says what the guest's entry says. */
 static void check_child(struct shadow_table *t, unsigned int i, struct shadow_table *child)
 {
@@ -1007,6 +1017,9 @@ static void check_child(struct shadow_table *t, unsigned int i, struct shadow_ta
 		VIOLATION("step %lu: a child that is not the guest's", step);
 	else if (table_is_direct(child) && role_access(child->role) & ~access && m.wp)
 		VIOLATION("step %lu: a large page gives more than the guest's", step);
+	else if (table_is_direct(child) && !(e & SHADOW_D) && maps_writable(child) &&
+		 !(slot_of(t->gfn)->flags & KVM_MEM_READONLY))
+		VIOLATION("step %lu: a large page is written before it is dirty", step);
 }
 
 static void check_leaf(struct shadow_table *t, unsigned int i, u64 leaf)

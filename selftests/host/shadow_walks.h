@@ -167,3 +167,27 @@ TEST(no_memory_on_the_fast_way)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/* Two large pages of the guest for the same frames, both read-only, with CR0.WP = 0. */
+TEST(each_large_page_gets_its_own_dirty_bit)
+{
+	struct cpu *cpu = start_large(0xe1, false);
+	struct okvm_page_fault write = { .acc = WALK_WRITE };
+	u64 gfn;
+
+	mem[2][0] = 512 << 12 | 0xa1;
+	mem[2][1] = 512 << 12 | 0xa1;
+	EXPECT_EQ(touch(cpu, 2 << 20), OKVM_FAULT_FIXED);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &write), OKVM_FAULT_FIXED);
+	EXPECT(hw_walk(cpu, 0, KERNEL_WRITE, &gfn));
+	EXPECT_EQ(mem[2][0] & SHADOW_D, SHADOW_D);
+	EXPECT_EQ(mem[2][1] & SHADOW_D, 0);
+	EXPECT(!hw_walk(cpu, 2 << 20, KERNEL_WRITE, &gfn));
+	write.gva = 2 << 20;
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &write), OKVM_FAULT_FIXED);
+	EXPECT_EQ(mem[2][1] & SHADOW_D, SHADOW_D);
+	EXPECT(hw_walk(cpu, 2 << 20, KERNEL_WRITE, &gfn));
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -118,7 +118,11 @@ struct okvm_memslot *okvm_slot_find(struct okvm_vm *vm, gfn_t gfn);
 struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
 
 /** okvm_slots_generation() - Return the slots' generation, which caches compare. Under vm->srcu. */
-u64 okvm_slots_generation(struct okvm_vm *vm);
+static inline u64 okvm_slots_generation(struct okvm_vm *vm)
+{
+	/* Pairs with slots_end(): a reader that sees the new generation also sees the new slots. */
+	return smp_load_acquire(&rcu_dereference_raw(vm->memslots)->generation);
+}
 
 /**
  * okvm_slots_hva_spans() - find the guest frames whose memory is at host addresses [@start, @end)

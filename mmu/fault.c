@@ -25,9 +25,9 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 /*
  * Find the slot of @gfn for fault_slot() if it is not the slot found last. Two slots are cached,
  * because a guest's page tables and its data are often in different slots. A frame in no slot
- * leaves the cache unchanged.
+ * leaves the cache unchanged. noinline, so that fault_slot() need not save registers.
  */
-static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
+static noinline struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
 	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 	struct okvm_memslot *slot;
@@ -124,12 +124,13 @@ int fault_level(struct okvm_fault *f)
 	int level = mmu->max_level;
 
 	/* Most faults return here, without reading the host's page tables. */
-	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+	if ((!f->huge && (!f->page || !PageCompound(f->page))) ||
+	    f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
 		level--;
 	if (level > 1)
-		level = min(level, hostmem_level(mmu->vm, f->hva));
+		level = min(level, f->huge ? 2 : hostmem_level(mmu->vm, f->hva));
 	if (level == 1 || !(f->need & SPTE_EXEC) || !READ_ONCE(mmu->nx_huge))
 		return level;
 	f->nx_level = level;

@@ -110,6 +110,7 @@ struct okvm_mmu_vcpu {
  * @nx_level: if this fetch gets a smaller page than another access would: level of that other
  *	access's leaf; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
+ * @huge: shadow paging: the host maps the 2 MiB around @hva, writable, by a large page
  * @may_defer: the fault need not wait while the host fetches the page: okvm_arch_apf_possible()
  */
 struct okvm_fault {
@@ -133,6 +134,7 @@ struct okvm_fault {
 	int level;
 	int nx_level;
 	bool missed;
+	bool huge;
 };
 
 /* tdp.c */

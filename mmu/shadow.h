@@ -74,6 +74,8 @@
 
 #define SHADOW_ENTRIES		512
 #define SHADOW_LINK_BITS	9
+/* Number of consecutive entries for which table->groups has one bit: as many as have a bit each. */
+#define SHADOW_GROUP		(SHADOW_ENTRIES / BITS_PER_LONG)
 #define SHADOW_IDS_PER_CHUNK	512
 #define SHADOW_CHUNKS		4096
 #define SHADOW_MAX_TABLES	(SHADOW_IDS_PER_CHUNK * SHADOW_CHUNKS - 1)
@@ -98,10 +100,10 @@
  * Maximum numbers: links in a chain (SHADOW_CHAIN), shadow tables of one frame (SHADOW_SAME),
  * out-of-sync tables of a VM, all of which one flush by the guest may compare (SHADOW_UNSYNC),
  * freed tables that a VM keeps to use them again (SHADOW_POOL), blocks found without a look-up in
- * the xarray (SHADOW_RECENT). After SHADOW_HOPS steps upwards from a table, assume that every root
- * leads to the table. After SHADOW_CLIMBED steps for one flush, let the flush go to all vCPUs,
- * because mmu->lock is held for writing during the steps. The userspace test defines smaller
- * values.
+ * the xarray (SHADOW_RECENT), large pages of the host that a vCPU knows (SHADOW_HUGES). After
+ * SHADOW_HOPS steps upwards from a table, assume that every root leads to the table. After
+ * SHADOW_CLIMBED steps for one flush, let the flush go to all vCPUs, because mmu->lock is held for
+ * writing during the steps. The userspace test defines smaller values.
  */
 #ifndef SHADOW_CHAIN
 #define SHADOW_CHAIN		512
@@ -110,6 +112,7 @@
 #define SHADOW_HOPS		64
 #define SHADOW_POOL		32
 #define SHADOW_RECENT		64
+#define SHADOW_HUGES		32
 #endif
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
@@ -164,6 +167,8 @@ static inline unsigned int what_depth(u64 what)
  * @what: for each entry, what the entry maps or points to; see WHAT_SET
  * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
  *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
+ * @groups: bit n: one of the SHADOW_GROUP entries from n * SHADOW_GROUP on was set since the table
+ *	was made; set atomically
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: number of the first link in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
@@ -185,6 +190,7 @@ struct shadow_table {
 	u64 *entry;
 	u64 *what;
 	struct shadow_link *link;
+	unsigned long groups;
 	gfn_t gfn;
 	u32 role;
 	u32 id;
@@ -361,6 +367,22 @@ struct shadow_walk {
 	struct walk_path path;
 };
 
+/**
+ * struct shadow_huge - 2 MiB of the VMM's memory that the host maps, writable, by a large page
+ * @region: number of the 2 MiB of host virtual addresses, plus 1; 0: none
+ * @seq: value of inv_seq in struct okvm_mmu_vm before the host's page tables were read
+ * @pfn: the first host frame
+ *
+ * Valid while inv_seq is @seq: before the host changes the mapping, it invalidates the addresses.
+ * A fault that uses it maps the page only if, under mmu->lock, notifier_stale() is false for @seq.
+ * The host has marked the large page dirty since it was found (see hostmem_release()).
+ */
+struct shadow_huge {
+	u64 region;
+	unsigned long seq;
+	u64 pfn;
+};
+
 /** struct shadow_vcpu - vcpu->mmu->shadow: a vCPU's state of shadow paging, under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
@@ -381,6 +403,7 @@ struct shadow_vcpu {
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
 	u64 told_page;			/* linear page number of the guest's last own #PF */
 	struct shadow_walk walk[SHADOW_WALKS];	/* by the low bits of the region */
+	struct shadow_huge huge[SHADOW_HUGES];	/* likewise */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -439,17 +462,36 @@ static inline u32 link_nr(const struct shadow_table *t, unsigned int i)
 	return t->id << SHADOW_LINK_BITS | i;
 }
 
+/**
+ * table_uses() - record in @t->groups that entry @i of @t was set
+ *
+ * The loops over @t's entries hold mmu->lock for writing: they see the bit, as it is set before the
+ * caller drops the lock. mmu->lock: read or write
+ */
+static inline void table_uses(struct shadow_table *t, unsigned int i)
+{
+	const unsigned int group = i / SHADOW_GROUP;
+
+	/* The bit is often set already: avoid the locked instruction. */
+	if (!test_bit(group, &t->groups))
+		set_bit(group, &t->groups);
+}
+
 /** shadow_used() - return the index of the first entry of @t from @i on that is not 0, or 512 */
 static inline unsigned int shadow_used(const struct shadow_table *t, unsigned int i)
 {
-	const u64 *e = t->entry;
+	for (; i < SHADOW_ENTRIES; i++) {
+		const unsigned long groups = t->groups >> i / SHADOW_GROUP;
 
-	for (; i < SHADOW_ENTRIES && !e[i]; i++) {
-		/* Most tables have few entries. */
-		while (i + 4 < SHADOW_ENTRIES && !(e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4]))
-			i += 4;
+		if (!groups)
+			break;
+		/* Most tables have few entries: skip groups in which no entry was ever set. */
+		if (!(groups & 1))
+			i = (i / SHADOW_GROUP + __ffs(groups)) * SHADOW_GROUP;
+		if (t->entry[i])
+			return i;
 	}
-	return i;
+	return SHADOW_ENTRIES;
 }
 
 static inline bool table_is_direct(const struct shadow_table *t)

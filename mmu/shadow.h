@@ -375,7 +375,8 @@ struct shadow_walk {
  *
  * Valid while inv_seq is @seq: before the host changes the mapping, it invalidates the addresses.
  * A fault that uses it maps the page only if, under mmu->lock, notifier_stale() is false for @seq.
- * The host has marked the large page dirty since it was found (see hostmem_release()).
+ * The fault that found the large page has marked it dirty: hostmem_release() says why that is
+ * enough.
  */
 struct shadow_huge {
 	u64 region;

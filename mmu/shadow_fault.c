@@ -623,7 +623,7 @@ static struct shadow_huge *huge_of(struct okvm_vcpu *vcpu, hva_t hva)
 
 /*
  * Find the host's page, without a reference, if it is a part of a large page that the vCPU knows.
- * fault_stale() is then as true as if the host were asked now: host->seq is the present inv_seq.
+ * host->seq is the present inv_seq, so fault_stale() finds each invalidation that ends later.
  */
 static bool huge_known(struct shadow_fault *f)
 {

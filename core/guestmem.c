@@ -223,31 +223,28 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 }
 
 /*
- * Return the host address of the @len bytes at @gpa, and set *@slot to their slot. Return an errno
- * if no locked access to these bytes is possible.
+ * Return the host address of the @len bytes at @gpa, which is in @slot (NULL: in none). Return an
+ * errno if no locked access to these bytes is possible.
  */
-static unsigned long gm_locked(struct okvm_vm *vm, gpa_t gpa, int len, struct okvm_memslot **slot)
+static unsigned long gm_locked(const struct okvm_memslot *slot, gpa_t gpa, int len)
 {
-	gfn_t gfn = gpa >> PAGE_SHIFT;
-
 	/* A locked access across cache lines (split lock) stalls all CPUs or crashes the host. */
 	if ((gpa & (GM_LINE - 1)) + len > GM_LINE)
 		return -EINVAL;
-	*slot = okvm_slot_find(vm, gfn);
-	if (!*slot || !gm_writable(*slot))
+	if (!slot || !gm_writable(slot))
 		return -EFAULT;
-	return okvm_slot_hva(*slot, gfn) + offset_in_page(gpa);
+	return okvm_slot_hva(slot, gpa >> PAGE_SHIFT) + offset_in_page(gpa);
 }
 
-int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new)
+int okvm_cmpxchg_slot(struct okvm_vm *vm, struct okvm_memslot *slot, gpa_t gpa, int len, u64 *old,
+		      u64 new)
 {
-	struct okvm_memslot *slot;
 	unsigned long hva;
 	int ret;
 
 	if (len != 1 && len != 2 && len != 4 && len != 8)
 		return -EINVAL;
-	hva = gm_locked(vm, gpa, len, &slot);
+	hva = gm_locked(slot, gpa, len);
 	if (IS_ERR_VALUE(hva))
 		return hva;
 	ret = gm_cmpxchg((void __user *)hva, len, old, new);
@@ -259,13 +256,13 @@ int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new
 
 int okvm_cmpxchg16_guest(struct okvm_vm *vm, gpa_t gpa, u64 old[2], const u64 new[2])
 {
-	struct okvm_memslot *slot;
+	struct okvm_memslot *slot = okvm_slot_find(vm, gpa >> PAGE_SHIFT);
 	unsigned long hva;
 	int ret;
 
 	if (gpa & 15 || !boot_cpu_has(X86_FEATURE_CX16))
 		return -EINVAL;
-	hva = gm_locked(vm, gpa, 16, &slot);
+	hva = gm_locked(slot, gpa, 16);
 	if (IS_ERR_VALUE(hva))
 		return hva;
 	ret = gm_cmpxchg16((void __user *)hva, old, new);

@@ -7,6 +7,7 @@
 #ifndef OKVM_CORE_GUESTMEM_H
 #define OKVM_CORE_GUESTMEM_H
 
+#include "core/memslot.h"
 #include "core/types.h"
 #include "core/vm.h"
 
@@ -44,7 +45,8 @@ int okvm_guest_wait(struct okvm_vcpu *vcpu, gpa_t gpa, bool write, unsigned int 
 bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
 
 /**
- * okvm_cmpxchg_guest() - compare and exchange 1, 2, 4 or 8 bytes within a cache line
+ * okvm_cmpxchg_slot() - compare and exchange 1, 2, 4 or 8 bytes within a cache line
+ * @slot: the memory slot of @gpa; NULL if there is none
  * @old: in: the expected value; out: the value found
  *
  * Executes one locked instruction on the VMM's mapping; pins no page.
@@ -52,7 +54,14 @@ bool okvm_guest_has(struct okvm_vm *vm, gpa_t gpa, bool write);
  * Return: 0 if exchanged, 1 if the value differed, -EFAULT, or -EINVAL if the bytes lie in two
  * cache lines (a split lock would stall the host).
  */
-int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new);
+int okvm_cmpxchg_slot(struct okvm_vm *vm, struct okvm_memslot *slot, gpa_t gpa, int len, u64 *old,
+		      u64 new);
+
+/** okvm_cmpxchg_guest() - like okvm_cmpxchg_slot(), for a caller that has not looked the slot up */
+static inline int okvm_cmpxchg_guest(struct okvm_vm *vm, gpa_t gpa, int len, u64 *old, u64 new)
+{
+	return okvm_cmpxchg_slot(vm, okvm_slot_find(vm, gpa >> PAGE_SHIFT), gpa, len, old, new);
+}
 
 /**
  * okvm_cmpxchg16_guest() - compare and exchange 16 bytes

@@ -92,12 +92,6 @@ struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id)
 	return xa_load(&slots_of(vm)->by_id, id);
 }
 
-u64 okvm_slots_generation(struct okvm_vm *vm)
-{
-	/* Pairs with slots_end(): a reader that sees the new generation also sees the new slots. */
-	return smp_load_acquire(&slots_of(vm)->generation);
-}
-
 static void slots_begin(struct okvm_vm *vm)
 {
 	struct okvm_memslots *slots = slots_of(vm);

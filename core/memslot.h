@@ -124,7 +124,11 @@ struct okvm_memslot *okvm_slot_by_id(struct okvm_vm *vm, u32 id);
  *
  * A cache of slot data is valid while this number equals the number stored with the data.
  */
-u64 okvm_slots_generation(struct okvm_vm *vm);
+static inline u64 okvm_slots_generation(struct okvm_vm *vm)
+{
+	/* Pairs with slots_end(): a reader that sees the new generation also sees the new slots. */
+	return smp_load_acquire(&rcu_dereference_raw(vm->memslots)->generation);
+}
 
 /**
  * okvm_slots_hva_spans() - find the guest frames whose memory is at host addresses [@start, @end)

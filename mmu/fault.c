@@ -23,11 +23,12 @@ static bool slot_has(const struct okvm_memslot *slot, gfn_t gfn)
 }
 
 /*
- * Return the slot of @gfn, or NULL. mv->slot[] caches the two slots that were found last, because a
- * guest's page tables and its data are often in different slots. The caller has already looked at
- * mv->slot[0].
+ * Find the slot of @gfn for fault_slot() if it is not the slot found last (mv->slot[0]).
+ * mv->slot[] caches two slots, because a guest's page tables and its data are often in different
+ * slots. If @gfn is in no slot, the cache stays as it is. The function is noinline, so that
+ * fault_slot() need not save registers.
  */
-static struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
+static noinline struct okvm_memslot *slot_find(struct okvm_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
 	struct okvm_mmu_vcpu *mv = vcpu->mmu;
 	struct okvm_memslot *slot;
@@ -123,13 +124,14 @@ int fault_level(struct okvm_fault *f)
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
 	int level = mmu->max_level;
 
-	/* Most faults return here. Only the others need the size of the host's mapping. */
-	if (!f->page || !PageCompound(f->page) || f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+	/* Most faults return here, without reading the host's page tables. */
+	if ((!f->huge && (!f->page || !PageCompound(f->page))) ||
+	    f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
 		level--;
 	if (level > 1)
-		level = min(level, hostmem_level(mmu->vm, f->hva));
+		level = min(level, f->huge ? 2 : hostmem_level(mmu->vm, f->hva));
 	if (level == 1 || !(f->need & SPTE_EXEC) || !READ_ONCE(mmu->nx_huge))
 		return level;
 	f->nx_level = level;

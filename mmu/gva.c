@@ -64,7 +64,7 @@ static int gva_cmpxchg(void *ctx, u64 gpa, unsigned int size, u64 old, u64 new)
 	slot = fault_slot(vcpu, gpa >> PAGE_SHIFT, &gen);
 	if (slot && slot->flags & KVM_MEM_READONLY)
 		return -EROFS;
-	ret = okvm_cmpxchg_guest(vcpu->vm, gpa, size, &old, new);
+	ret = okvm_cmpxchg_slot(vcpu->vm, slot, gpa, size, &old, new);
 	if (!ret && okvm_mmu_is_shadow(vcpu->vm))
 		shadow_marked(vcpu, gpa, size);
 	return ret;
@@ -146,7 +146,7 @@ static int gva_cmpxchg_fast(void *ctx, u64 gpa, unsigned int size, u64 old, u64 
 		return -EAGAIN;
 	slot = fault_slot(vcpu, gpa >> PAGE_SHIFT, &gen);
 	if (!slot || !(slot->flags & KVM_MEM_READONLY))
-		ret = okvm_cmpxchg_guest(vcpu->vm, gpa, size, &old, new);
+		ret = okvm_cmpxchg_slot(vcpu->vm, slot, gpa, size, &old, new);
 	shadow_mark_end(shadow_of(vcpu));
 	return ret;
 }

@@ -112,6 +112,7 @@ struct okvm_mmu_vcpu {
  * @nx_level: level of the leaf that a read would get, if this fetch gets a 4 KiB page only because
  *	huge pages are not executable; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
+ * @huge: shadow paging: the host maps the 2 MiB around @hva, writable, by a large page
  * @may_defer: result of okvm_arch_apf_possible(): the fault need not wait for the host's page
  */
 struct okvm_fault {
@@ -135,6 +136,7 @@ struct okvm_fault {
 	int level;
 	int nx_level;
 	bool missed;
+	bool huge;
 };
 
 /* tdp.c */

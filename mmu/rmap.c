@@ -225,6 +225,7 @@ bool shadow_link(struct okvm_vcpu *vcpu, struct shadow_table *t, unsigned int i,
 		chain_drop(sh, &child->parents);
 	if (!link_ready(vcpu, child->parents, t))
 		return false;
+	table_uses(t, i);
 	link_add(sh, &child->parents, t, i, child->id);
 	WRITE_ONCE(t->entry[i], shadow_table_entry(__pa(child->entry)));
 	return true;
@@ -254,8 +255,10 @@ bool rmap_install(struct okvm_vcpu *vcpu, struct shadow_block *b, struct shadow_
 	spin_lock(&b->lock);
 	done = !link_full(sh, *head) && link_ready(vcpu, *head, t) &&
 	       try_cmpxchg(&t->entry[i], &old, leaf);
-	if (done)
+	if (done) {
+		table_uses(t, i);
 		link_add(sh, head, t, i, what);
+	}
 	spin_unlock(&b->lock);
 	return done;
 }

@@ -79,6 +79,8 @@
 
 #define SHADOW_ENTRIES		512
 #define SHADOW_LINK_BITS	9
+/* Number of consecutive entries for which table->groups has one bit: as many as have a bit each. */
+#define SHADOW_GROUP		(SHADOW_ENTRIES / BITS_PER_LONG)
 #define SHADOW_IDS_PER_CHUNK	512
 #define SHADOW_CHUNKS		4096
 #define SHADOW_MAX_TABLES	(SHADOW_IDS_PER_CHUNK * SHADOW_CHUNKS - 1)
@@ -112,6 +114,7 @@
  * the table
  * SHADOW_POOL: freed tables that a VM keeps to use them again
  * SHADOW_RECENT: blocks that are found without a look-up in the xarray
+ * SHADOW_HUGES: large pages of the host that a vCPU remembers
  * SHADOW_CLIMBED: steps of all such searches between two flushes. After that, the flush goes to all
  * vCPUs, because a search holds mmu->lock for writing
  */
@@ -122,6 +125,7 @@
 #define SHADOW_HOPS		64
 #define SHADOW_POOL		32
 #define SHADOW_RECENT		64
+#define SHADOW_HUGES		32
 #endif
 #define SHADOW_CLIMBED		(64 * SHADOW_HOPS)
 
@@ -176,6 +180,8 @@ static inline unsigned int what_depth(u64 what)
  * @what: for each entry, what the entry maps or points to; see WHAT_SET
  * @link: for each entry, its neighbours in its chain. NULL until an entry of the table first has a
  *	neighbour; set by compare-and-exchange by a vCPU that holds mmu->lock
+ * @groups: bit n: one of the SHADOW_GROUP entries from n * SHADOW_GROUP on was set since the table
+ *	was made; set atomically
  * @gfn: frame of the guest's table; of a direct table, the first frame that it maps
  * @parents: the first entry (see link_nr()) in the chain of entries that point to this table
  * @roots: how many struct shadow_root have this table as a top table
@@ -197,6 +203,7 @@ struct shadow_table {
 	u64 *entry;
 	u64 *what;
 	struct shadow_link *link;
+	unsigned long groups;
 	gfn_t gfn;
 	u32 role;
 	u32 id;
@@ -378,6 +385,23 @@ struct shadow_walk {
 	struct walk_path path;
 };
 
+/**
+ * struct shadow_huge - 2 MiB of the VMM's memory that the host maps, writable, by a large page
+ * @region: number of the 2 MiB of host virtual addresses, plus 1; 0: none
+ * @seq: value of inv_seq in struct okvm_mmu_vm before the host's page tables were read
+ * @pfn: the first host frame
+ *
+ * Valid while inv_seq is @seq and no invalidation of the address is active: the end of each
+ * invalidation increments inv_seq. A fault that uses the page maps it only if, under mmu->lock,
+ * notifier_stale() is false for @seq. The fault that found the large page has marked it dirty:
+ * hostmem_release() says why that is enough.
+ */
+struct shadow_huge {
+	u64 region;
+	unsigned long seq;
+	u64 pfn;
+};
+
 /** struct shadow_vcpu - a vCPU's state of shadow paging (vcpu->mmu->shadow), under vcpu->mutex */
 struct shadow_vcpu {
 	struct shadow_table *spare[SHADOW_SPARE];
@@ -398,6 +422,7 @@ struct shadow_vcpu {
 	u64 mmio_page[SHADOW_MMIO_HINTS];	/* linear page numbers of MMIO, plus 1; 0: none */
 	u64 told_page;			/* linear page number of the last #PF that the guest got */
 	struct shadow_walk walk[SHADOW_WALKS];	/* index: (address >> 21) % SHADOW_WALKS */
+	struct shadow_huge huge[SHADOW_HUGES];	/* index: (host address >> 21) % SHADOW_HUGES */
 	struct shadow_fault fault;	/* the last fault, or the one that is being handled */
 };
 
@@ -458,17 +483,36 @@ static inline u32 link_nr(const struct shadow_table *t, unsigned int i)
 	return t->id << SHADOW_LINK_BITS | i;
 }
 
+/**
+ * table_uses() - record in @t->groups that entry @i of @t was set
+ *
+ * The loops over @t's entries hold mmu->lock for writing: they see the bit, as it is set before the
+ * caller drops the lock. mmu->lock: read or write
+ */
+static inline void table_uses(struct shadow_table *t, unsigned int i)
+{
+	const unsigned int group = i / SHADOW_GROUP;
+
+	/* The bit is often set already: avoid the locked instruction. */
+	if (!test_bit(group, &t->groups))
+		set_bit(group, &t->groups);
+}
+
 /** shadow_used() - return the index of the first entry of @t from @i on that is not 0, or 512 */
 static inline unsigned int shadow_used(const struct shadow_table *t, unsigned int i)
 {
-	const u64 *e = t->entry;
+	for (; i < SHADOW_ENTRIES; i++) {
+		const unsigned long groups = t->groups >> i / SHADOW_GROUP;
 
-	for (; i < SHADOW_ENTRIES && !e[i]; i++) {
-		/* Most tables have few entries. */
-		while (i + 4 < SHADOW_ENTRIES && !(e[i + 1] | e[i + 2] | e[i + 3] | e[i + 4]))
-			i += 4;
+		if (!groups)
+			break;
+		/* Most tables have few entries: skip groups in which no entry was ever set. */
+		if (!(groups & 1))
+			i = (i / SHADOW_GROUP + __ffs(groups)) * SHADOW_GROUP;
+		if (t->entry[i])
+			return i;
 	}
-	return i;
+	return SHADOW_ENTRIES;
 }
 
 static inline bool table_is_direct(const struct shadow_table *t)

@@ -44,7 +44,8 @@ bool shadow_kernel_write(u8 above, u64 entry, u32 access)
 
 u8 shadow_leaf_access(u32 role, u8 above, u64 entry, u32 access)
 {
-	struct walk_mode mode = role_mode(role);
+	/* shadow_access_of() needs only the number of levels, and this function is called often. */
+	struct walk_mode mode = { .levels = role_levels(role) };
 	u8 allowed = above & shadow_access_of(&mode, entry);
 
 	/* CR0.WP = 0: the walk has allowed a supervisor write that the guest's entries deny. */

@@ -315,6 +315,7 @@ static int map_mmio(struct shadow_fault *f, struct shadow_table *t, unsigned int
 		shadow_drop(sh, t, i);
 	WRITE_ONCE(t->what[i], what_make(f->host->gfn, f->leaf));
 	WRITE_ONCE(t->entry[i], entry);
+	table_uses(t, i);
 	shadow_mark_mmio(sh, t);
 	return OKVM_FAULT_MMIO;
 }
@@ -640,6 +641,30 @@ static int fault_host_level(const struct shadow_fault *f)
 	return f->mode.levels && f->result.level == 1 ? 1 : fault_level(f->host);
 }
 
+/* Return the element of huge[] for the host virtual address @hva. */
+static struct shadow_huge *huge_of(struct okvm_vcpu *vcpu, hva_t hva)
+{
+	return &vcpu->mmu->shadow->huge[(hva >> PMD_SHIFT) % SHADOW_HUGES];
+}
+
+/*
+ * Find the host's page, without a reference, if it is a part of a large page that the vCPU knows.
+ * host->seq is the present inv_seq, so fault_stale() finds each invalidation that ends later.
+ */
+static bool huge_known(struct shadow_fault *f)
+{
+	struct okvm_fault *host = f->host;
+	const struct shadow_huge *huge = huge_of(f->vcpu, host->hva);
+
+	if (huge->region != (host->hva >> PMD_SHIFT) + 1 || huge->seq != host->seq ||
+	    host->slot->flags & KVM_MEM_READONLY)
+		return false;
+	host->pfn = huge->pfn + (host->hva >> PAGE_SHIFT & (SHADOW_ENTRIES - 1));
+	host->writable = true;
+	host->huge = true;
+	return true;
+}
+
 static int fault_page(struct shadow_fault *f)
 {
 	struct okvm_fault *host = f->host;
@@ -650,7 +675,7 @@ static int fault_page(struct shadow_fault *f)
 		return fault_mmio(f);
 	host->hva = okvm_slot_hva(host->slot, host->gfn);
 	host->seq = notifier_seq(f->vcpu->vm->mmu);
-	ret = hostmem_resolve(host);
+	ret = huge_known(f) ? 0 : hostmem_resolve(host);
 	if (ret)
 		return ret;
 	host->level = fault_host_level(f);
@@ -860,6 +885,28 @@ static int fast_hand_over(struct shadow_fault *f)
 	return OKVM_FAULT_SLOW;
 }
 
+/*
+ * Find the host's page with IRQs off, and keep what huge_known() needs.
+ * Return: false if the host has no writable page there at the moment
+ */
+static bool fast_host_page(struct shadow_fault *f)
+{
+	struct okvm_fault *host = f->host;
+	struct shadow_huge *huge = huge_of(f->vcpu, host->hva);
+
+	if (huge_known(f))
+		return true;
+	if (!hostmem_get_fast(host))
+		return false;
+	if (!PageCompound(host->page) || hostmem_level(f->vcpu->vm, host->hva) < 2)
+		return true;
+	host->huge = true;
+	huge->region = (host->hva >> PMD_SHIFT) + 1;
+	huge->seq = host->seq;
+	huge->pfn = host->pfn & ~(SHADOW_ENTRIES - 1ull);
+	return true;
+}
+
 static int fast_page(struct shadow_fault *f)
 {
 	struct okvm_fault *host = f->host;
@@ -870,7 +917,7 @@ static int fast_page(struct shadow_fault *f)
 		return verdict;
 	host->hva = okvm_slot_hva(host->slot, host->gfn);
 	host->seq = notifier_seq(f->vcpu->vm->mmu);
-	f->missed = !hostmem_get_fast(host);
+	f->missed = !fast_host_page(f);
 	if (f->missed)
 		return fast_hand_over(f);
 	host->level = fault_host_level(f);

@@ -64,6 +64,20 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
 		atomic64_add(1, &f->vcpu->vm->stat[OKVM_VM_STAT_PAGES_4K]);
 }
 
+/*
+ * Find the host's page for @host. If the same large page of the host also backs the page that @f
+ * has mapped, the frame follows from the other page's frame.
+ */
+static bool prefetch_host_page(const struct shadow_fault *f, struct okvm_fault *host)
+{
+	if (!f->host->huge || (host->hva ^ f->host->hva) >> PMD_SHIFT)
+		return hostmem_get_fast(host);
+	host->pfn = (f->host->pfn & ~(SHADOW_ENTRIES - 1ull)) +
+		    (host->hva >> PAGE_SHIFT & (SHADOW_ENTRIES - 1));
+	host->writable = true;
+	return true;
+}
+
 /* Map @gfn by entry @i of @t if possible. Return: false if the caller should stop prefetching */
 static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigned int i, gfn_t gfn,
 			 u8 access)
@@ -78,7 +92,7 @@ static bool prefetch_one(struct shadow_fault *f, struct shadow_table *t, unsigne
 	    (gfn ^ f->host->gfn) >> SHADOW_LINK_BITS || prefetch_needs_links(f, t, gfn))
 		return true;
 	host.hva = okvm_slot_hva(host.slot, gfn);
-	if (!hostmem_get_fast(&host))
+	if (!prefetch_host_page(f, &host))
 		return false;
 	if (!notifier_stale(f->vcpu->vm->mmu, f->host->seq, host.hva))
 		prefetch_map(f, t, i, &host, access);

@@ -156,6 +156,29 @@ TEST(exception_before_nmi_before_interrupt)
 	vm_destroy(&vm);
 }
 
+/* The interrupt waits, although IF is set when the exception is injected. */
+TEST(new_exception_before_interrupt)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXCEPTION_PAYLOAD, .args[0] = 1 };
+	struct kvm_vcpu_events events;
+	struct vm vm;
+
+	events_vm(&vm, true);
+	EXPECT_EQ(ioctl(vm.fd, KVM_ENABLE_CAP, &cap), 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_VCPU_EVENTS, &events) == 0);
+	events.flags = KVM_VCPUEVENT_VALID_PAYLOAD;
+	events.exception.pending = 1;
+	events.exception.nr = 6;
+	events.exception.has_error_code = 0;
+	events.exception_has_payload = 0;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_SET_VCPU_EVENTS, &events), 0);
+	raise_irq(&vm);
+	expect_event(&vm, 6, AT_MAIN);
+	expect_event(&vm, 0x30, AT_MAIN);
+	run_out(&vm, 0x13);
+	vm_destroy(&vm);
+}
+
 TEST(nmi_before_interrupt)
 {
 	struct vm vm;

@@ -112,11 +112,21 @@ static struct okvm_memslot *slot_of(u64 gfn)
 	return gfn < FRAMES && slot_there[gfn / 512] ? &slots[gfn / 512] : NULL;
 }
 
+/* The number of the VMM's page behind @gfn: @gfn itself, unless a test has moved its slot. */
+static u64 page_of(u64 gfn)
+{
+	const struct okvm_memslot *slot = slot_of(gfn);
+
+	return slot ? (okvm_slot_hva(slot, gfn) - slots[0].hva) >> 12 : gfn;
+}
+
 static u64 pfn_of(u64 gfn)
 {
-	if (host.huge[gfn / 512])
-		return (u64)host.block_version[gfn / 512] << 20 | gfn;
-	return (u64)host.version[gfn] << 20 | gfn;
+	const u64 page = page_of(gfn);
+
+	if (host.huge[page / 512])
+		return (u64)host.block_version[page / 512] << 20 | page;
+	return (u64)host.version[page] << 20 | page;
 }
 
 static bool host_writable(u64 gfn)
@@ -467,13 +477,22 @@ int hostmem_resolve(struct okvm_fault *f)
 	return 0;
 }
 
+/* How often the host was asked for a page without waiting. */
+static unsigned long host_asked;
+
 bool hostmem_get_fast(struct okvm_fault *f)
 {
+	host_asked++;
 	if (!host.writable[f->gfn] || f->slot->flags & KVM_MEM_READONLY || chance(20))
 		return false;
 	f->pfn = pfn_of(f->gfn);
 	f->writable = true;
 	return true;
+}
+
+int hostmem_level(struct okvm_vm *vm, hva_t hva)
+{
+	return host.huge[(hva - slots[0].hva) >> PMD_SHIFT] ? 2 : 1;
 }
 
 void hostmem_release(struct okvm_fault *f)
@@ -484,6 +503,8 @@ int fault_level(struct okvm_fault *f)
 {
 	int level = host.huge[f->gfn / 512] && !(f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES) ? 2 : 1;
 
+	if (page_of(f->gfn) != f->gfn)
+		level = 1;
 	if (level == 1 || !(f->need & SPTE_EXEC) || !mmu.nx_huge)
 		return level;
 	f->nx_level = level;

@@ -191,3 +191,99 @@ TEST(each_large_page_gets_its_own_dirty_bit)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/* A table whose entries are far apart: end() counts what is left of them. */
+TEST(a_table_with_few_entries_is_emptied)
+{
+	static const u64 pages[] = { 24, 80, 504 };
+	struct cpu *cpu = start_large(0xe7, true);
+	u64 gfn;
+
+	for (unsigned int i = 0; i < 3; i++)
+		EXPECT_EQ(touch(cpu, pages[i] << 12), OKVM_FAULT_FIXED);
+	shadow_free_all(&mmu);
+	load(cpu);
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	/* The table that is used again has no entries of before. */
+	for (unsigned int i = 0; i < 3; i++)
+		EXPECT(!hw_walk(cpu, pages[i] << 12, KERNEL_READ, &gfn));
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* ---- large pages of the host that a vCPU knows ---- */
+
+/*
+ * Pages of a large page of the guest, and 4 pages further in the VMM: the host has two large pages
+ * behind them, and none of the guest's pages can be mapped large.
+ */
+static struct cpu *start_shifted(void)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	slots[1].hva += 4 << 12;
+	host.huge[1] = true;
+	host.huge[2] = true;
+	host.block_version[1] = 7;
+	host.block_version[2] = 9;
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	return cpu;
+}
+
+/* The fast way for a read of page @i, whose tables exist. Return: how often the host was asked */
+static unsigned long touch_fast(struct cpu *cpu, u64 i)
+{
+	struct okvm_page_fault pf = { .gva = i << 12 };
+	const unsigned long asked = host_asked;
+	unsigned int tries = 0;
+
+	/* The host sometimes has no page at the moment. */
+	while (shadow_page_fault_fast(&cpu->vcpu, &pf) != OKVM_FAULT_FIXED && ++tries < 50)
+		;
+	EXPECT(tries < 50);
+	check_all();
+	return host_asked - asked;
+}
+
+TEST(a_large_page_of_the_host_is_asked_for_once)
+{
+	struct cpu *cpu = start_shifted();
+
+	EXPECT(touch_fast(cpu, 8) > 0);
+	EXPECT_EQ(touch_fast(cpu, 16), 0);
+	EXPECT_EQ(touch_fast(cpu, 24), 0);
+	/* The host takes a page of it away, and moves it. */
+	host_move(600);
+	EXPECT(touch_fast(cpu, 32) > 0);
+	EXPECT(touch_fast(cpu, 40) > 0);
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* The last group of eight pages is in both large pages of the host. */
+TEST(neighbours_in_two_large_pages_of_the_host)
+{
+	struct cpu *cpu = start_shifted();
+	u64 gfn = 0;
+
+	touch_fast(cpu, 504);
+	EXPECT(hw_walk(cpu, 507 << 12, KERNEL_READ, &gfn));
+	EXPECT_EQ(gfn, 512 + 507);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* The slot becomes read-only, as another slot for the same memory might be. */
+TEST(a_known_large_page_behind_a_slot_that_is_read_only)
+{
+	struct cpu *cpu = start_shifted();
+	u64 gfn;
+
+	touch_fast(cpu, 8);
+	slots[1].flags = KVM_MEM_READONLY;
+	slots_gen += 2;
+	EXPECT_EQ(touch(cpu, 16 << 12), OKVM_FAULT_FIXED);
+	EXPECT(!hw_walk(cpu, 16 << 12, KERNEL_WRITE, &gfn));
+	end();
+}

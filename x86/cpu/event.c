@@ -305,28 +305,34 @@ static void event_ask_windows(struct okvm_vcpu *vcpu, bool irq_waits, bool block
 }
 
 /*
- * Return true if the only event that can be pending is an interrupt of the LAPIC, and okvm (not the
- * CPU) delivers the LAPIC's interrupts. This is the common case.
+ * Return true in the common case: at most a new exception and an interrupt of the LAPIC can be
+ * pending, and okvm (not the CPU) delivers the LAPIC's interrupts.
  */
 static bool event_only_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_events *ev = &vcpu->arch->ev;
 
-	return okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL && !ev->exc.pending &&
+	return okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_KERNEL &&
 	       !event_reinjecting(vcpu) && !ev->nmi_pending && ev->user_irq < 0 &&
 	       !okvm_apic_hw_delivers(vcpu) && !okvm_pic_has_irq(vcpu->vm) &&
 	       !event_blocked_by_debugger(vcpu);
 }
 
 /*
- * Inject the LAPIC's pending interrupt with the highest priority. Request a window exit only if
- * this interrupt has to wait. The LAPIC's other interrupts need no window exit: they do not have a
- * higher priority, and okvm looks for them at the guest's EOI.
+ * Inject the pending exception, or else the LAPIC's pending interrupt with the highest priority.
+ * Request a window exit only if this interrupt has to wait. The LAPIC's other interrupts need no
+ * window exit: they do not have a higher priority, and okvm looks for them at the guest's EOI.
  */
 static void event_inject_apic(struct okvm_vcpu *vcpu)
 {
-	int vector = okvm_apic_pending_irq(vcpu);
-	bool waits = vector >= 0 && !okvm_irq_allowed(vcpu);
+	const bool exception = vcpu->arch->ev.exc.pending;
+	bool waits;
+	int vector;
+
+	if (exception)
+		event_inject_exception(vcpu);
+	vector = okvm_apic_pending_irq(vcpu);
+	waits = vector >= 0 && (exception || !okvm_irq_allowed(vcpu));
 
 	if (vector >= 0 && !waits) {
 		okvm_apic_ack_irq(vcpu, vector);

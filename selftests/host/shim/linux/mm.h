@@ -17,6 +17,10 @@
 #define __GFP_NOFAIL		0
 #define __GFP_DMA32		0
 
+#define PMD_SHIFT		21
+/* The test's hostmem_level() tells which pages are large. */
+#define PageCompound(page)	((void)(page), true)
+
 #define offset_in_page(a) ((unsigned long)(a) & (PAGE_SIZE - 1))
 
 struct page {

@@ -122,7 +122,7 @@ struct moment {
 	struct kvm_xsave xsave;
 	uint64_t xcr0;
 	uint64_t msrs[MSRS];
-	uint64_t pages[PAGES];		/* a hash of each */
+	uint64_t pages[PAGES];		/* a hash of each, 0 if it is as it was at first */
 	uint8_t *mem;			/* a copy, if asked for */
 	bool timed_out;
 	bool zapped;			/* a slot was deleted before */

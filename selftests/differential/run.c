@@ -35,9 +35,11 @@ struct vm {
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
 	unsigned int limit_us;		/* of one KVM_RUN */
+	uint64_t pages[PAGES];		/* hashes of what is in seen_memory, 0 if nothing is */
 };
 
 static uint8_t *guest_memory;
+static uint8_t seen_memory[AT_END];	/* as it was when it was last hashed */
 static struct kvm_run *volatile running;
 
 static void __attribute__((noreturn)) give_up(const char *what)
@@ -328,6 +330,26 @@ static void see_exit(const struct vm *vm, struct moment *m)
 	}
 }
 
+/* Hashing takes an emulated machine longer than comparing: only what has changed is hashed. */
+static void see_pages(struct vm *vm, struct moment *m)
+{
+	const uint8_t *at_first = vm->p->mem, *now = guest_memory;
+	uint8_t *seen = seen_memory;
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++, at_first += PAGE, seen += PAGE, now += PAGE) {
+		if (!memcmp(at_first, now, PAGE)) {
+			m->pages[i] = 0;
+			continue;
+		}
+		if (!vm->pages[i] || memcmp(seen, now, PAGE)) {
+			memcpy(seen, now, PAGE);
+			vm->pages[i] = hash_page(seen) | 1;
+		}
+		m->pages[i] = vm->pages[i];
+	}
+}
+
 /* What means nothing is not compared: the parts of an unusable segment, of no event. */
 static void forget_meaningless(struct moment *m)
 {
@@ -394,8 +416,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 		vm->ioctls |= 1 << 23;
 	for (i = 0; i < MSRS; i++)
 		m->msrs[i] = msrs.entries[i].data;
-	for (i = 0; i < PAGES; i++)
-		m->pages[i] = hash_page(guest_memory + i * PAGE);
+	see_pages(vm, m);
 	m->shared[0] = vm->run->ready_for_interrupt_injection;
 	m->shared[1] = vm->run->if_flag;
 	m->shared[2] = vm->run->flags;

@@ -62,6 +62,32 @@ bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);
 bool stack_differs(program_t *p, moment_t *a, moment_t *b);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
 
+/* delivery.c */
+bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool software_event_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool one_event_at_entry(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* flags.c */
+bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
 /* debug.c */
 bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool breakpoint_not_enabled(program_t *p, moment_t *a, moment_t *b, moment_t *before);

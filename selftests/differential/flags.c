@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Circumstances of differences: flags that the manual leaves undefined. */
+#include <string.h>
+
+#include "selftests/differential/when.h"
+
+/* Has an instruction since @before left the flags of @diff undefined? Jumps may lead back. */
+static bool leaves_undefined(program_t *p, moment_t *m, moment_t *before, uint64_t diff)
+{
+	uint64_t to = in_handlers(m) ? interrupted(p, m) : m->sregs.cs.base + m->regs.rip;
+	uint64_t from = before && !in_handlers(before) ?
+			before->sregs.cs.base + before->regs.rip : p->code_start;
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++)
+		if ((from > to || (p->code_start + i >= from && p->code_start + i < to)) &&
+		    !(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
+			return true;
+	return false;
+}
+
+bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
+	unsigned int i;
+
+	if (!diff)
+		return false;
+	if (before && before->reason == KVM_EXIT_MMIO &&
+	    !(diff & ~undefined_flags(insn_at(p, before))))
+		return true;
+	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
+	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
+	    leaves_undefined(p, a, before, diff))
+		return true;
+	/* Read-only memory was read without an exit. */
+	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
+		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
+			return true;
+	return false;
+}
+
+/* An instruction on a device has left flags undefined, and a jump looks at them. */
+bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int opcode, i;
+
+	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
+	    !undefined_flags(insn_at(p, before)))
+		return false;
+	for (i = 0; i < p->code_len; i++) {
+		opcode = insn_from(p, a, p->code_start + i).opcode;
+		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
+			return true;
+	}
+	return false;
+}
+
+/* Without unrestricted guest one side emulates what the other lets the CPU run. */
+bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	return p->how.restricted && diff && a->regs.rip == b->regs.rip &&
+	       leaves_undefined(p, a, before, diff);
+}

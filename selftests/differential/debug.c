@@ -113,8 +113,16 @@ static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 		    (a[-(int)i].reason == KVM_EXIT_DEBUG && a[-(int)i].exit[2] & BREAKPOINTS &&
 		     a[-(int)i].sregs.cs.base + a[-(int)i].regs.rip == at))
 			return true;
-	return before ? (before->regs.rflags | flags_behind(p, before)) & FLAG_RF :
-			p->regs.rflags & FLAG_RF;
+	return a->flags_before & FLAG_RF || (before && flags_behind(p, before) & FLAG_RF);
+}
+
+/* Is the instruction at @a in work, or has it begun with RF? A handler's IRET may have loaded RF. */
+static bool keeps_from_breakpoint(program_t *p, moment_t *a, moment_t *before)
+{
+	if ((before ? before->regs.rip : p->regs.rip) != a->regs.rip)
+		return before && flags_behind(p, before) & FLAG_RF;
+	return a->flags_before & FLAG_RF ||
+	       (before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
 }
 
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
@@ -122,16 +130,11 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t at = interrupted(p, a);
 
-	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
-	if (a->reason == KVM_EXIT_DEBUG && before &&
-	    ((before->regs.rip == a->regs.rip &&
-	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO ||
-	       before->regs.rflags & FLAG_RF)) ||
-	     flags_behind(p, before) & FLAG_RF))
-		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
-		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO ||
-			(in_handlers(b) &&
-			 interrupted(p, b) == a->sregs.cs.base + a->regs.rip));
+	/* A debugger's breakpoint. */
+	if (a->reason == KVM_EXIT_DEBUG)
+		return a->exit[2] & BREAKPOINTS && keeps_from_breakpoint(p, a, before) &&
+		       (is_string_io(insn_at(p, a)) || is_umip_insn(p, insn_at(p, a))) &&
+		       !(b->reason == a->reason && a->regs.rip == b->regs.rip);
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
 	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
@@ -185,12 +188,27 @@ bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
 }
 
-/* The same, and userspace has injected an interrupt meanwhile, which has to wait likewise. */
-bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* The same, and userspace has injected an interrupt meanwhile. POPF and IRET may clear IF. */
+bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	return a->reason == KVM_EXIT_FAIL_ENTRY && before && before->reason == KVM_EXIT_MMIO &&
-	       loads_ss(insn_at(p, before)) && b->events.interrupt.injected &&
-	       b->events.interrupt.shadow;
+	struct insn insn;
+
+	if (a->reason != KVM_EXIT_FAIL_ENTRY || !before || before->reason != KVM_EXIT_MMIO ||
+	    !b->events.interrupt.injected)
+		return false;
+	insn = insn_at(p, before);
+	if (insn.opcode == 0x9d || insn.opcode == 0xcf)
+		return before->shared[1] && !(a->regs.rflags & FLAG_IF);
+	return loads_ss(insn) && b->events.interrupt.shadow;
+}
+
+/* #BP, which a debugger has asked for: the exit has no debug registers. */
+bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && a->exit[0] == VECTOR_BP &&
+	       !memcmp(a->exit, b->exit, 2 * sizeof(a->exit[0]));
 }
 
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */

@@ -30,6 +30,21 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
+/* With SMAP upstream cannot read the prefix in a page of user mode: #UD is that of the prefix. */
+bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	bool begins = in_handler_of(a, VECTOR_UD);
+	uint64_t at = begins ? interrupted(p, a) : a->sregs.cs.base + a->regs.rip;
+
+	(void)before;
+	if (!p->how.prefix || p->cpl || !(p->sregs.cr4 & CR4_SMAP) ||
+	    (begins ? frame_item(p, a, 2) : a->regs.rflags) & FLAG_AC)
+		return false;
+	return (begins || a->reason == KVM_EXIT_SHUTDOWN) && at >= AT_CODE && at < AT_HANDLERS &&
+	       is_user_page(p, at) && !memcmp(p->mem + at, "\x0f\x0bkvm", 5) &&
+	       (a->reason != b->reason || a->regs.rip != b->regs.rip);
+}
+
 /*
  * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
  * handler's OUT faults in turn the frame that tells is deep in the stack.

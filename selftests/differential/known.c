@@ -87,6 +87,11 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&
 	    interrupted(p, a) == before->sregs.cs.base + before->regs.rip)
 		return !in_handler_of(b, VECTOR_UD);
+	/* The same where nothing can be delivered: upstream has loaded CS. */
+	if (p->cpl == 3 && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && before &&
+	    before->reason == KVM_EXIT_MMIO && before->regs.rip == a->regs.rip)
+		return upstream_gives_up(p, insn_at(p, before)) &&
+		       a->sregs.cs.selector != b->sregs.cs.selector;
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
@@ -193,7 +198,9 @@ static bool emulated_at(program_t *p, moment_t *m)
 	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
 	       is_string_io(insn_at(p, m)) ||
 	       is_umip_insn(p, insn_at(p, m)) ||
-	       (p->how.prefix && at < AT_HANDLERS && !memcmp(p->mem + at, "\x0f\x0bkvm", 5));
+	       (p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
+		(!memcmp(p->mem + at, "\x0f\x0bkvm", 5) ||
+		 !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5)));
 }
 
 /* Has upstream emulated something since the debugger's state was set? */
@@ -381,17 +388,18 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
 }
 
-/* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
+/* 64-bit code that is emulated, with a prefix of a segment, at an address that is none. */
 static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn;
 
 	(void)before;
-	if (p->mode != MODE_LONG64 || !in_handler_of(a, VECTOR_SS) ||
-	    !in_handler_of(b, VECTOR_GP) || interrupted(p, a) != interrupted(p, b))
+	if (p->mode != MODE_LONG64 || interrupted(p, a) != interrupted(p, b) ||
+	    !((in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP)) ||
+	      (in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS))))
 		return false;
 	insn = insn_from(p, b, interrupted(p, b));
-	return is_string_io(insn) && insn.override;
+	return insn.override && (is_string_io(insn) || is_umip_insn(p, insn));
 }
 
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
@@ -618,6 +626,9 @@ static const struct known rows[] = {
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_with_smap, true,
+	  "with SMAP upstream reads the prefix as data, which a page of user mode is not for",
+	  "Determination of Access Rights" },
 	{ "*", forced_unknown, true,
 	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
@@ -714,9 +725,12 @@ static const struct known rows[] = {
 	{ "*", mov_dr_beyond, true,
 	  "under a debugger upstream takes DR8 to DR15 for DR0 to DR7",
 	  "MOV (Move to/from Debug Registers)" },
-	{ "*", interrupt_behind_mov_ss, true,
-	  "upstream fails the entry with an interrupt that is injected in the midst of a MOV to SS",
-	  "Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "*", interrupt_in_the_midst, true,
+	  "upstream fails the entry with an interrupt injected in the midst of what blocks it",
+	  "Masking Exceptions and Interrupts When Switching Stacks; POPF; IRET" },
+	{ "exit.2", breakpoint_insn_told, false,
+	  "upstream leaves DR6 of #BP as the exit before has left the memory",
+	  "KVM's API, KVM_EXIT_DEBUG" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",
 	  "Interrupt 8 - Double Fault Exception (#DF)" },
@@ -783,7 +797,7 @@ static const struct known rows[] = {
 	{ "*", popf_reads_first, true,
 	  "upstream raises #GP only when it has read the stack", "POPF/POPFD/POPFQ" },
 	{ "*", override_is_ignored, true,
-	  "64-bit code ignores the prefix of SS, upstream raises #SS",
+	  "64-bit code ignores prefixes of ES, CS, SS and DS, upstream picks #GP or #SS by them",
 	  "Segment Override Prefixes" },
 	{ "*", second_page_misread, true,
 	  "upstream emulates with the address of a page table: the second page is another",

@@ -52,6 +52,23 @@ uint64_t guest_physical(program_t *p, uint64_t la)
 	return (pte & 0xfffffffff000ull) | la % PAGE;
 }
 
+/* Likewise; a table in read-only memory is a copy. */
+bool is_user_page(program_t *p, uint64_t la)
+{
+	unsigned int size = p->mode == MODE_PAGED32 ? 4 : 8;
+
+	return p->mode >= MODE_PAGED32 && la < 256 * PAGE &&
+	       p->mem[AT_PT + la / PAGE * size] & 4;
+}
+
+uint64_t stack_top(moment_t *m)
+{
+	if (m->sregs.efer >> 10 & 1 && m->sregs.cs.l)
+		return m->regs.rsp;
+	return (uint32_t)(m->sregs.ss.base +
+			  (m->sregs.ss.db ? m->regs.rsp : (uint16_t)m->regs.rsp));
+}
+
 /* Is some of it not in the RAM that is always there and writable? */
 bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
 {
@@ -69,7 +86,7 @@ bool stack_leaves_ram(program_t *p, moment_t *m)
 	    leaves_ram(p, (uint32_t)m->sregs.ss.base + 0x10000 - 64, 64))
 		return true;
 	return leaves_ram(p, inner - 64, 64) ||
-	       leaves_ram(p, (uint32_t)(m->sregs.ss.base + m->regs.rsp) - 64, 128);
+	       leaves_ram(p, (uint32_t)stack_top(m) - 64, 128);
 }
 
 /* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
@@ -188,8 +205,7 @@ bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
 /* In a handler: are all registers the same, and all pages but the stack's? */
 bool stack_top_differs(program_t *p, moment_t *a, moment_t *b)
 {
-	uint64_t sp = (uint32_t)(a->sregs.ss.base + a->regs.rsp);
-	unsigned int stack = guest_physical(p, sp) / PAGE, i;
+	unsigned int stack = guest_physical(p, stack_top(a)) / PAGE, i;
 
 	if (!in_handlers(a) || memcmp(&a->regs, &b->regs, sizeof(a->regs)))
 		return false;

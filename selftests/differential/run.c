@@ -32,6 +32,7 @@ struct vm {
 	bool ram2, rom_writable, zapped;
 	unsigned int nmis;
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* */
+	uint64_t rflags;		/* as userspace has seen or set them last */
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
 	unsigned int limit_us;		/* of one KVM_RUN */
@@ -263,6 +264,7 @@ static void set_state(struct vm *vm)
 	if (debug.control)
 		state_ioctl(vm, 7, KVM_SET_GUEST_DEBUG, &debug);
 	vm->guest_debug = debug.control;
+	vm->rflags = regs.rflags;
 }
 
 /* ---- what is seen ---- */
@@ -376,8 +378,7 @@ static void forget_meaningless(struct moment *m)
 /* The top of the stack by itself: an exception's frame, if a handler begins. */
 static void see_frame(const struct vm *vm, struct moment *m)
 {
-	uint64_t la = m->sregs.efer >> 10 & 1 ? m->regs.rsp :
-		      (uint32_t)(m->sregs.ss.base + m->regs.rsp), at;
+	uint64_t la = stack_top(m), at;
 	unsigned int len = sizeof(m->frame);
 	uint8_t page[PAGE];
 
@@ -427,6 +428,8 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->nmis = vm->nmis;
 	m->slots = vm->ram2 | vm->rom_writable << 1;
 	m->guest_debug = vm->guest_debug;
+	m->flags_before = vm->rflags;
+	vm->rflags = m->regs.rflags;
 	see_frame(vm, m);
 	forget_meaningless(m);
 	vm->ioctls = 0;
@@ -493,6 +496,7 @@ static void change_register(struct vm *vm)
 	if (rng_percent(&vm->rng, 20))
 		regs.rflags ^= 1ull << PICK(&vm->rng, ((uint8_t[]){ 0, 6, 8, 9, 10, 16 }));
 	state_ioctl(vm, 24, KVM_SET_REGS, &regs);
+	vm->rflags = regs.rflags;
 }
 
 static void change_memory(struct vm *vm)

@@ -122,6 +122,9 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (!(from->regs.rflags & FLAG_TF || p->how.prefix))
 		return false;
 	/* The trap cannot be delivered, or an NMI interrupts its handler at once. */
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason && a->regs.rip == b->regs.rip)
+		return b->debugregs.dr6 & DR6_BS && a->regs.rcx < b->regs.rcx &&
+		       forced_at(p, b, b->sregs.cs.base + b->regs.rip, is_repeated_string);
 	at = from->sregs.cs.base + from->regs.rip;
 	if (b->reason == KVM_EXIT_SHUTDOWN ||
 	    (in_handler_of(b, VECTOR_NMI) &&

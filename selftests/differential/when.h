@@ -45,6 +45,7 @@ bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_
 bool is_io(moment_t *m, unsigned int direction);
 bool is_mmio_write(moment_t *m);
 bool is_error(moment_t *m, unsigned int suberror);
+bool is_user_page(program_t *p, uint64_t la);
 bool leaves_ram(program_t *p, uint64_t la, unsigned int len);
 bool stack_leaves_ram(program_t *p, moment_t *m);
 bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b);
@@ -97,7 +98,8 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -149,6 +151,7 @@ bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
 bool is_not_emulated(program_t *p, struct insn insn);
 bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
+bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before);

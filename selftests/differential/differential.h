@@ -194,7 +194,7 @@ unsigned int known_nr(const struct known *row);
 
 enum verdict { SAME, KNOWN, DIFFERENT };
 
-#define MAX_ROWS	128
+#define MAX_ROWS	192
 
 /* What comparing two records gives. */
 struct outcome {

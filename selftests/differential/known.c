@@ -106,6 +106,9 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		return true;
 	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
 		return true;
+	/* SMEP forbids the handlers, that of the page fault as well. */
+	if (a->timed_out)
+		return p->sregs.cr4 & CR4_SMEP && in_handlers(a);
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
@@ -731,6 +734,7 @@ static const struct known rows[] = {
 	{ "exit.2", breakpoint_insn_told, false,
 	  "upstream leaves DR6 of #BP as the exit before has left the memory",
 	  "KVM's API, KVM_EXIT_DEBUG" },
+	{ "exit.3", breakpoint_insn_told, false, "likewise, DR7", "KVM's API, KVM_EXIT_DEBUG" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",
 	  "Interrupt 8 - Double Fault Exception (#DF)" },

@@ -17,6 +17,7 @@
 #define CR4_OSXSAVE	(1u << 18)
 #define MSR_TSC		0x10
 #define FAULT_RSVD	(1u << 3)
+#define CR4_SMEP	(1u << 20)
 #define CR4_SMAP	(1u << 21)
 #define CR4_UMIP	(1u << 11)
 #define CR4_VME		(1u << 0)

@@ -8,7 +8,8 @@
 bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return a->timed_out && !b->timed_out && a->regs.rflags & FLAG_RF &&
+	return a->timed_out && !b->timed_out &&
+	       (a->regs.rflags & FLAG_RF || a->events.exception.injected) &&
 	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE && delivery_leaves_ram(p, a, b);
 }
 

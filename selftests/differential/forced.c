@@ -210,7 +210,10 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
 		return interrupted(p, a) == interrupted(p, b) &&
 		       forced_at(p, a, interrupted(p, a), reads_and_writes);
-	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || !forced_at(p, a, at, reads_and_writes))
+	/* Without unrestricted guest it may be emulated without the prefix. */
+	if (a->reason != KVM_EXIT_MMIO || a->exit[2] ||
+	    !(forced_at(p, a, at, reads_and_writes) ||
+	      (p->how.restricted && reads_and_writes(p, insn_at(p, a)))))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return a->regs.rip == b->regs.rip;

@@ -367,6 +367,31 @@ static bool reads_time(struct insn insn, moment_t *m)
 	       (insn.opcode == 0xf01 && insn.modrm == 0xf9);
 }
 
+#define MSR_CLOCK	0x12		/* MSR_KVM_SYSTEM_TIME */
+#define MSR_CLOCK_NEW	0x4b564d01
+#define CLOCK_BYTES	32
+
+static bool sets_clock_across(struct insn insn, moment_t *m)
+{
+	uint64_t rcx = (uint32_t)m->regs.rcx, rax = m->regs.rax;
+
+	return insn.opcode == 0xf30 && (rcx == MSR_CLOCK || rcx == MSR_CLOCK_NEW) && rax & 1 &&
+	       (rax & (PAGE - 2)) + CLOCK_BYTES > PAGE;
+}
+
+/* The guest has put kvmclock where a page ends in it; upstream writes it to address 0 then. */
+static bool clock_across_pages(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int i;
+
+	(void)b;
+	(void)before;
+	for (i = 0; i <= a->nr; i++)
+		if (insn_before(p, a - i, sets_clock_across))
+			return true;
+	return false;
+}
+
 /* It is not the same twice. */
 static bool time_was_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -790,6 +815,9 @@ static const struct known rows[] = {
 	{ "*", port_meets_breakpoint, true,
 	  "upstream has lost RF when it emulates a port or UMIP: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
+	{ "mem.0", clock_across_pages, true,
+	  "upstream writes kvmclock to address 0 if it is asked for one in two pages",
+	  "KVM's API, MSR_KVM_SYSTEM_TIME" },
 	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
 	{ "sregs.ss.*", no_stack_segment, true,
 	  "upstream makes a segment of no selector",

@@ -79,7 +79,9 @@ bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (in_handler_of(b, VECTOR_PF))
 		return interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->regs.rip == b->regs.rip && a->sregs.cr2 != b->sregs.cr2;
+		return a->regs.rip == b->regs.rip &&
+		       (a->sregs.cr2 != b->sregs.cr2 ||
+			(p->cpl == 3 && p->sregs.cr4 & CR4_UMIP));
 	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 

@@ -77,6 +77,9 @@ static bool is_undefined(program_t *p, struct insn insn)
 	/* CR1 and CR5 to CR7. */
 	if (insn.opcode == 0xf20 || insn.opcode == 0xf22)
 		return insn.reg == 1 || (insn.reg >= 5 && insn.reg <= 7);
+	/* DR8 to DR15; DR4 and DR5 with CR4.DE. */
+	if (insn.opcode == 0xf21 || insn.opcode == 0xf23)
+		return insn.high || ((insn.reg & 6) == 4 && p->sregs.cr4 & CR4_DE);
 	if (insn.opcode != 0xf01)
 		return false;
 	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
@@ -244,23 +247,6 @@ bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_pushf);
 }
 
-static bool has_override(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.override;
-}
-
-/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream picks the fault by them. */
-bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->mode == MODE_LONG64 &&
-	       ((in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS)) ||
-		(in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP))) &&
-	       interrupted(p, a) == interrupted(p, b) &&
-	       forced_at(p, a, interrupted(p, a), has_override);
-}
-
 static bool is_mmx_move(program_t *p, struct insn insn)
 {
 	(void)p;
@@ -324,16 +310,26 @@ bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		(p->tables_moved && is_rep_in(p, insn_at(p, a))));
 }
 
+/* INS, OUTS, what UMIP is for, and what is behind the prefix: upstream emulates it always. */
+bool is_emulated(program_t *p, moment_t *m, uint64_t at)
+{
+	struct insn insn = insn_from(p, m, at);
+
+	return is_string_io(insn) || is_umip_insn(p, insn) || forced_at(p, m, at, is_any);
+}
+
 /* Upstream's emulator checks no alignment. */
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	if (p->cpl == 3 && p->sregs.cr0 & CR0_AM && b->reason == KVM_EXIT_SHUTDOWN)
 		return b->regs.rflags & FLAG_AC &&
-		       forced_at(p, b, p->sregs.cs.base + b->regs.rip, is_any);
-	return in_handler_of(b, VECTOR_AC) && !in_handler_of(a, VECTOR_AC) &&
+		       is_emulated(p, b, p->sregs.cs.base + b->regs.rip);
+	/* #AC itself may not be delivered. */
+	return (in_handler_of(b, VECTOR_AC) || in_delivery_fault(b, VECTOR_AC)) &&
+	       !in_handler_of(a, VECTOR_AC) &&
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
-	       forced_at(p, b, interrupted(p, b), is_any);
+	       is_emulated(p, b, interrupted(p, b));
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)

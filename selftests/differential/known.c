@@ -419,15 +419,12 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 /* 64-bit code that is emulated, with a prefix of a segment, at an address that is none. */
 static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn;
-
 	(void)before;
 	if (p->mode != MODE_LONG64 || interrupted(p, a) != interrupted(p, b) ||
 	    !((in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP)) ||
 	      (in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS))))
 		return false;
-	insn = insn_from(p, b, interrupted(p, b));
-	return insn.override && (is_string_io(insn) || is_umip_insn(p, insn));
+	return insn_from(p, b, interrupted(p, b)).override && is_emulated(p, b, interrupted(p, b));
 }
 
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
@@ -662,7 +659,7 @@ static const struct known rows[] = {
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", forced_privileged, true,
 	  "behind the prefix: upstream checks the privilege for instructions that it has not",
-	  "MWAIT; VMRUN; MOV (Move to/from Control Registers)" },
+	  "MWAIT; VMRUN; MOV (Move to/from Control Registers); MOV (Move to/from Debug Registers)" },
 	{ "*", forced_bad_prefix, true,
 	  "behind the prefix: upstream ignores prefixes that make an instruction undefined",
 	  "Instruction Prefixes; FXRSTOR; MOVNTI" },
@@ -695,11 +692,8 @@ static const struct known rows[] = {
 	  "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", forced_rep_in, true,
 	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
-	{ "*", forced_override, true,
-	  "behind the prefix: 64-bit code ignores prefixes of ES, CS, SS and DS, not so upstream",
-	  "Segment Override Prefixes" },
 	{ "*", forced_alignment, true,
-	  "behind the prefix: upstream's emulator checks no alignment",
+	  "what upstream emulates has no alignment check",
 	  "Alignment Check Exception (#AC)" },
 	{ "mem.1*", forced_write_looks_first, false,
 	  "behind the prefix: okvm translates for writing before it reads a device",

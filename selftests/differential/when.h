@@ -12,6 +12,7 @@
 #define FLAG_AC		(1u << 18)
 #define CR0_TS		(1u << 3)
 #define CR0_AM		(1u << 18)
+#define CR4_DE		(1u << 3)
 #define CR4_PSE		(1u << 4)
 #define CR4_PVI		(1u << 1)
 #define CR4_OSXSAVE	(1u << 18)
@@ -153,6 +154,7 @@ bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn
 bool is_not_emulated(program_t *p, struct insn insn);
 bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
 bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool is_emulated(program_t *p, moment_t *m, uint64_t at);
 bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -168,7 +170,6 @@ bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 

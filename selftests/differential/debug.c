@@ -188,6 +188,28 @@ bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
 }
 
+/* A load of SS behind another one: only the first is sure to block. */
+bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	return before && before->events.interrupt.shadow && !a->events.interrupt.shadow &&
+	       b->events.interrupt.shadow && a->regs.rip == b->regs.rip &&
+	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before));
+}
+
+/* MOV DR with RF: okvm lets the CPU execute it again after its exit, at which Bochs forgets RF. */
+bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	bool handled = in_handler_of(b, VECTOR_DB);
+	uint64_t at = handled ? interrupted(p, b) : b->sregs.cs.base + b->regs.rip;
+	struct insn insn = insn_from(p, b, at);
+
+	if ((insn.opcode != 0xf21 && insn.opcode != 0xf23) ||
+	    !((handled && b->debugregs.dr6 & BREAKPOINTS) ||
+	      (b->reason == KVM_EXIT_DEBUG && b->exit[2] & BREAKPOINTS)))
+		return false;
+	return was_met(p, b, before, at) && !(a->reason == b->reason && a->regs.rip == b->regs.rip);
+}
+
 /* The same, and userspace has injected an interrupt meanwhile. POPF and IRET may clear IF. */
 bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

@@ -30,7 +30,7 @@ bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (p->tables_moved && !before && p->events.exception.injected &&
 	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
 		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
-	return failed && a->exit[7] & VECTORING_VALID &&
+	return failed && delivered_event(a) & VECTORING_VALID &&
 	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) &&
 	       delivery_leaves_ram(p, a, b);
 }

@@ -318,10 +318,15 @@ bool is_emulated(program_t *p, moment_t *m, uint64_t at)
 	return is_string_io(insn) || is_umip_insn(p, insn) || forced_at(p, m, at, is_any);
 }
 
+/* Does @m exit for a device in the midst of the instruction at @at? */
+static bool accesses_device(moment_t *m, uint64_t at)
+{
+	return m && m->reason == KVM_EXIT_MMIO && m->sregs.cs.base + m->regs.rip == at;
+}
+
 /* Upstream's emulator checks no alignment. */
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	if (p->cpl == 3 && p->sregs.cr0 & CR0_AM && b->reason == KVM_EXIT_SHUTDOWN)
 		return b->regs.rflags & FLAG_AC &&
 		       is_emulated(p, b, p->sregs.cs.base + b->regs.rip);
@@ -329,7 +334,8 @@ bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return (in_handler_of(b, VECTOR_AC) || in_delivery_fault(b, VECTOR_AC)) &&
 	       !in_handler_of(a, VECTOR_AC) &&
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
-	       is_emulated(p, b, interrupted(p, b));
+	       (is_emulated(p, b, interrupted(p, b)) || accesses_device(a, interrupted(p, b)) ||
+		accesses_device(before, interrupted(p, b)));
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)

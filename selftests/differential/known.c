@@ -54,7 +54,7 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* In the local APIC's page upstream tries again and again. */
 	if (p->irqchip && a->timed_out && !b->timed_out && a->mp_state.mp_state == 0)
 		return upstream_lacks(p, insn_at(p, a));
-	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
+	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || delivered_event(a) & VECTORING_VALID ||
 	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
 	/* A far jump in real mode beyond the limit: "not implemented". */
@@ -747,6 +747,14 @@ static const struct known rows[] = {
 	{ "*", mov_dr_beyond, true,
 	  "under a debugger upstream takes DR8 to DR15 for DR0 to DR7",
 	  "MOV (Move to/from Debug Registers)" },
+	{ "events.irq.shadow", second_ss_load_blocks, false,
+	  "of two loads of SS one behind the other upstream lets only the first block",
+	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "shared.ready", second_ss_load_blocks, false, "likewise, and userspace may inject",
+	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "*", mov_dr_meets_breakpoint, true,
+	  "Bochs forgets RF at the exit of a MOV DR, which upstream emulates",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", interrupt_in_the_midst, true,
 	  "upstream fails the entry with an interrupt injected in the midst of what blocks it",
 	  "Masking Exceptions and Interrupts When Switching Stacks; POPF; IRET" },

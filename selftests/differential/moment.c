@@ -38,6 +38,12 @@ bool is_error(moment_t *m, unsigned int suberror)
 	return m->reason == KVM_EXIT_INTERNAL_ERROR && m->exit[0] == suberror;
 }
 
+/* The vectoring information that an error of the emulation tells, behind the bytes if there are. */
+uint64_t delivered_event(moment_t *m)
+{
+	return m->exit[m->exit[2] & 1 ? 7 : 5];
+}
+
 /* ---- where a delivery goes ---- */
 
 /* As the page tables map it at the start; what is large or beyond them is where it is. */

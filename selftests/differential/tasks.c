@@ -52,6 +52,12 @@ static bool has_switched(program_t *p, moment_t *m)
 	return m->sregs.tr.base != p->sregs.tr.base || at_task_start(p, m);
 }
 
+/* Does @m execute what is none of the program's instructions? */
+static bool is_elsewhere(program_t *p, moment_t *m)
+{
+	return m->sregs.cs.base + m->regs.rip - p->code_start >= p->code_len;
+}
+
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -64,7 +70,8 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* An IRET of the program itself. */
 	if (!in_handlers(before))
 		return b->reason == KVM_EXIT_SHUTDOWN && before->regs.rflags & FLAG_NT &&
-		       has_switched(p, b) && a->sregs.cr0 & CR0_TS && has_iret(p, a);
+		       has_switched(p, b) && a->sregs.cr0 & CR0_TS &&
+		       (has_iret(p, a) || is_elsewhere(p, before));
 	/* From a handler to the task that IRET then leaves. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
 		return has_switched(p, b);

@@ -47,6 +47,7 @@ bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_
 bool is_io(moment_t *m, unsigned int direction);
 bool is_mmio_write(moment_t *m);
 bool is_error(moment_t *m, unsigned int suberror);
+uint64_t delivered_event(moment_t *m);
 bool is_user_page(program_t *p, uint64_t la);
 bool leaves_ram(program_t *p, uint64_t la, unsigned int len);
 bool stack_leaves_ram(program_t *p, moment_t *m);
@@ -100,6 +101,8 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);

@@ -139,6 +139,15 @@ bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
 }
 
+/* A step's trap: the instruction before has met a missing EPT entry on one of them. */
+bool rf_of_a_trap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
+	       a->debugregs.dr6 == b->debugregs.dr6 && same_but_frame(p, a, b, FLAG_RF) &&
+	       frame_item(p, a, 0) == frame_item(p, b, 0);
+}
+
 /* The CPU has exited at a handler's begin; an EPT entry may be missing for its instruction. */
 bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

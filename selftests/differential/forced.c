@@ -174,7 +174,7 @@ static bool is_sti(program_t *p, struct insn insn)
 bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t at = b->sregs.cs.base + b->regs.rip;
-	uint64_t flags = before ? before->regs.rflags : p->regs.rflags;
+	uint64_t flags = before ? before->regs.rflags | flags_behind(p, before) : p->regs.rflags;
 	unsigned int i;
 
 	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)

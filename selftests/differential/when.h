@@ -77,6 +77,7 @@ bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_of_a_trap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before);

@@ -84,11 +84,11 @@ bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* Page tables in read-only memory: VMCALL is emulated; okvm goes on behind it. */
 bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	uint64_t at = rip_of(a);
 
 	(void)before;
 	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a)) &&
-	       b->sregs.cs.base + b->regs.rip != at &&
+	       rip_of(b) != at &&
 	       !(in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && interrupted(p, b) == at);
 }
 
@@ -138,7 +138,7 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
 	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
-	    before->sregs.cs.base + before->regs.rip == at)
+	    rip_of(before) == at)
 		return a->debugregs.dr6 & BREAKPOINTS;
 	/* The same with what is emulated for UMIP. */
 	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
@@ -200,7 +200,7 @@ bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	bool handled = in_handler_of(b, VECTOR_DB);
-	uint64_t at = handled ? interrupted(p, b) : b->sregs.cs.base + b->regs.rip;
+	uint64_t at = handled ? interrupted(p, b) : rip_of(b);
 	struct insn insn = insn_from(p, b, at);
 
 	if ((insn.opcode != 0xf21 && insn.opcode != 0xf23) ||
@@ -256,7 +256,7 @@ bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before
 /* STI; MOV DR, which okvm lets the CPU execute again after an exit. */
 bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t at = rip_of(b);
 	struct insn insn = insn_at(p, b);
 
 	(void)before;
@@ -271,5 +271,5 @@ bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	(void)before;
 	return a->reason == KVM_EXIT_DEBUG && b->reason == a->reason && b->exit[2] & DR6_BS &&
 	       a->regs.rip > b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
-	       insn_from(p, b, b->sregs.cs.base + b->regs.rip - 2).opcode == 0xf30;
+	       insn_from(p, b, rip_of(b) - 2).opcode == 0xf30;
 }

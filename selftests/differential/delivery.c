@@ -38,7 +38,7 @@ bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
 bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t rip = b->sregs.cs.base + b->regs.rip;
+	uint64_t rip = rip_of(b);
 
 	(void)before;
 	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
@@ -96,7 +96,7 @@ static bool may_be_delivered(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	    (!before && p->events.exception.injected && p->events.exception.nr == vector))
 		return true;
 	return has_code(vector) || upstream_lacks(p, insn_from(p, b, interrupted(p, b))) ||
-	       a->sregs.cs.base + a->regs.rip - interrupted(p, b) < 15;
+	       rip_of(a) - interrupted(p, b) < 15;
 }
 
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
@@ -209,7 +209,8 @@ bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		return b->events.interrupt.injected && a->exit[2] == b->exit[2] &&
 		       !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 	/* The fault's handler is interrupted at once. */
-	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
+	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20 &&
+	    a->exit[2] != b->exit[2])
 		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
 		       frame_item(p, b, 0) == a->regs.rip;
 	return b->events.interrupt.injected &&

@@ -7,9 +7,9 @@
 /* Has an instruction since @before left the flags of @diff undefined? Jumps may lead back. */
 static bool leaves_undefined(program_t *p, moment_t *m, moment_t *before, uint64_t diff)
 {
-	uint64_t to = in_handlers(m) ? interrupted(p, m) : m->sregs.cs.base + m->regs.rip;
+	uint64_t to = in_handlers(m) ? interrupted(p, m) : rip_of(m);
 	uint64_t from = before && !in_handlers(before) ?
-			before->sregs.cs.base + before->regs.rip : p->code_start;
+			rip_of(before) : p->code_start;
 	unsigned int i;
 
 	for (i = 0; i < p->code_len; i++)
@@ -21,7 +21,7 @@ static bool leaves_undefined(program_t *p, moment_t *m, moment_t *before, uint64
 
 bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = rip_of(a);
 	unsigned int i;
 
 	if (!diff)

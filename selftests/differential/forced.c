@@ -34,7 +34,7 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	bool begins = in_handler_of(a, VECTOR_UD);
-	uint64_t at = begins ? interrupted(p, a) : a->sregs.cs.base + a->regs.rip;
+	uint64_t at = begins ? interrupted(p, a) : rip_of(a);
 
 	(void)before;
 	if (!p->how.prefix || p->cpl || !(p->sregs.cr4 & CR4_SMAP) ||
@@ -152,7 +152,7 @@ static bool is_hlt(program_t *p, struct insn insn)
 /* RIP is behind HLT on okvm, which may have prefixes of its own. */
 bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t at = rip_of(b);
 	unsigned int i;
 
 	(void)before;
@@ -173,7 +173,7 @@ static bool is_sti(program_t *p, struct insn insn)
 /* Upstream holds interrupts off behind STI whatever IF has been. */
 bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t at = rip_of(b);
 	uint64_t flags = before ? before->regs.rflags | flags_behind(p, before) : p->regs.rflags;
 	unsigned int i;
 
@@ -201,13 +201,13 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
 	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
-	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, reads_and_writes);
+	       forced_at(p, a, rip_of(a), reads_and_writes);
 }
 
 /* The same, where okvm faults on what must be written before it reads the device. */
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	uint64_t at = rip_of(a);
 
 	(void)before;
 	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
@@ -306,7 +306,7 @@ bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
-	       (forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in) ||
+	       (forced_at(p, a, rip_of(a), is_rep_in) ||
 		(p->tables_moved && is_rep_in(p, insn_at(p, a))));
 }
 
@@ -321,7 +321,7 @@ bool is_emulated(program_t *p, moment_t *m, uint64_t at)
 /* Does @m exit for a device in the midst of the instruction at @at? */
 static bool accesses_device(moment_t *m, uint64_t at)
 {
-	return m && m->reason == KVM_EXIT_MMIO && m->sregs.cs.base + m->regs.rip == at;
+	return m && m->reason == KVM_EXIT_MMIO && rip_of(m) == at;
 }
 
 /* Upstream's emulator checks no alignment. */

@@ -85,7 +85,7 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	/* A far jump beyond the limit, after its operand has been read. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
 	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&
-	    interrupted(p, a) == before->sregs.cs.base + before->regs.rip)
+	    interrupted(p, a) == rip_of(before))
 		return !in_handler_of(b, VECTOR_UD);
 	/* The same where nothing can be delivered: upstream has loaded CS. */
 	if (p->cpl == 3 && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && before &&
@@ -117,7 +117,7 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
+	uint64_t above = b->exit[0] - a->exit[0], at = rip_of(a);
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
 	bool pusha = at && at < AT_END && p->mem[at - 1] == 0x60;
 	unsigned int opcode = insn_at(p, a).opcode;
@@ -173,7 +173,7 @@ static bool undefined_fetched(program_t *p, moment_t *a, moment_t *b, moment_t *
 	if (in_handler_of(a, VECTOR_UD) && in_handler_of(b, VECTOR_UD))
 		at = interrupted(p, a);
 	else if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
-		at = a->sregs.cs.base + a->regs.rip;
+		at = rip_of(a);
 	else
 		return false;
 	return at % PAGE > PAGE - 15 && a->regs.rip == b->regs.rip &&
@@ -196,7 +196,7 @@ static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *b
 /* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
 static bool emulated_at(program_t *p, moment_t *m)
 {
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	uint64_t at = rip_of(m);
 
 	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
 	       is_string_io(insn_at(p, m)) ||
@@ -226,8 +226,12 @@ static bool emulated_since(program_t *p, moment_t *a)
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
-	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) || !emulated_since(p, a))
+	struct moment x = at_begin(a), y = at_begin(b);
+	uint64_t task = before ? before->sregs.tr.base : p->sregs.tr.base;
+
+	/* Upstream may have switched to another task and back. */
+	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
+	    !(emulated_since(p, a) || b->sregs.tr.base != task))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
@@ -235,8 +239,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 			!(a->exit[2] & DR6_BS));
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
-	return same_but_frame(p, a, b, FLAG_TF) &&
-	       frame_item(p, a, 0) == frame_item(p, b, 0) && frame_item(p, b, 2) & FLAG_TF;
+	return same_but_frame(p, &x, &y, FLAG_TF) &&
+	       frame_item(p, &x, 0) == frame_item(p, &y, 0) && frame_item(p, &y, 2) & FLAG_TF;
 }
 
 /* A large page of 32-bit paging: upstream takes its address for one of 36 bits. */
@@ -296,7 +300,7 @@ static bool fewer_bytes_told(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	(void)before;
 	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[2] & 1 &&
 	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && x[0] < y[0] && y[0] < 16 &&
-	       !((a->sregs.cs.base + a->regs.rip + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
+	       !((rip_of(a) + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
 }
 
 /* Upstream reads the second page of an operand at once, okvm when the first has been answered. */
@@ -459,7 +463,7 @@ static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       /* Nothing but the NMI has ended HLT. */
 	       !(in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 		 (a->exit[2] >= 0x20 || a->exit[2] == VECTOR_NMI) &&
-		 interrupted(p, a) == b->sregs.cs.base + b->regs.rip);
+		 interrupted(p, a) == rip_of(b));
 }
 
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */

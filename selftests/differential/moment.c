@@ -6,15 +6,21 @@
 
 /* ---- what was going on ---- */
 
+/* The linear address of RIP; 64-bit code has no base, whatever its descriptor says. */
+uint64_t rip_of(moment_t *m)
+{
+	return m->sregs.cs.l ? m->regs.rip : (uint32_t)(m->sregs.cs.base + m->regs.rip);
+}
+
 struct insn insn_at(program_t *p, moment_t *m)
 {
-	return insn_from(p, m, m->sregs.cs.base + m->regs.rip);
+	return insn_from(p, m, rip_of(m));
 }
 
 /* Is there an instruction before RIP of which @is holds? Bytes in it may look like another one. */
 bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_t *m))
 {
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	uint64_t at = rip_of(m);
 	unsigned int i;
 
 	for (i = 2; i < 15 && at >= i; i++)
@@ -110,7 +116,7 @@ bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
 
 bool in_handlers(moment_t *m)
 {
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	uint64_t at = rip_of(m);
 
 	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
 }
@@ -171,6 +177,16 @@ uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr)
 
 	memcpy(&val, m->frame + frame_at(p, m, nr), frame_width(p, m));
 	return val;
+}
+
+/* @m, as if its exit were that of its handler's first instruction, where it is. */
+struct moment at_begin(moment_t *m)
+{
+	struct moment x = *m;
+
+	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
+		x.exit[2] = m->regs.rip % PAGE / HANDLER_BYTES;
+	return x;
 }
 
 /* The flags that a handler's IRET will load. */

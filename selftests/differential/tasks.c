@@ -55,7 +55,7 @@ static bool has_switched(program_t *p, moment_t *m)
 /* Does @m execute what is none of the program's instructions? */
 static bool is_elsewhere(program_t *p, moment_t *m)
 {
-	return m->sregs.cs.base + m->regs.rip - p->code_start >= p->code_len;
+	return rip_of(m) - p->code_start >= p->code_len;
 }
 
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */

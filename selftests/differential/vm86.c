@@ -74,5 +74,5 @@ bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return p->mode == MODE_VM86 && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
 	       ~a->regs.rflags & FLAGS_IOPL && insn_at(p, a).opcode == 0x9d &&
 	       in_handler_of(b, VECTOR_GP) &&
-	       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	       interrupted(p, b) == rip_of(a);
 }

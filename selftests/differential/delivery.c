@@ -179,9 +179,10 @@ bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->tables_moved &&
+	return p->tables_moved && insn_from(p, b, rip_of(b) - 1).opcode == 0xf4 &&
 	       (b->reason == KVM_EXIT_HLT || b->mp_state.mp_state == KVM_MP_STATE_HALTED) &&
-	       (a->timed_out || a->regs.rip > b->regs.rip ||
+	       ((a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE) ||
+		a->regs.rip > b->regs.rip ||
 		(a->reason == KVM_EXIT_DEBUG && a->regs.rip == b->regs.rip));
 }
 

@@ -40,17 +40,27 @@ bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return false;
 }
 
-/* An instruction on a device has left flags undefined, and a jump looks at them. */
+/* The flags that a condition looks at: the low bit of its number turns it round. */
+static uint64_t condition_flags(unsigned int condition)
+{
+	static const uint16_t flags[8] = { 0x800, 0x1, 0x40, 0x41, 0x80, 0x4, 0x880, 0x8c0 };
+
+	return flags[condition >> 1 & 7];
+}
+
+/* An instruction on a device has left flags undefined, and a jump behind it looks at them. */
 bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	unsigned int opcode, i;
+	uint64_t undefined, at;
+	unsigned int opcode;
 
-	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
-	    !undefined_flags(insn_at(p, before)))
+	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip)
 		return false;
-	for (i = 0; i < p->code_len; i++) {
-		opcode = insn_from(p, a, p->code_start + i).opcode;
-		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
+	undefined = undefined_flags(insn_at(p, before));
+	for (at = rip_of(before) + 2; at < p->code_start + p->code_len; at++) {
+		opcode = insn_from(p, a, at).opcode;
+		if (((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80) &&
+		    undefined & condition_flags(opcode & 0xf))
 			return true;
 	}
 	return false;

@@ -60,8 +60,9 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
 		return forced(p, a, is_not_emulated);
-	/* Handlers in user mode fault in turn, until nothing can be delivered. */
-	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
+	/* Handlers in user mode, or that SMEP forbids, fault in turn until none can be entered. */
+	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && in_handlers(a) &&
+	    (b->reason == a->reason || p->sregs.cr4 & CR4_SMEP))
 		return forced(p, a, is_not_emulated);
 	/* A task is the handler. */
 	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)

@@ -114,6 +114,21 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		a->exit[2] == VECTOR_UD);
 }
 
+/* Far calls and INT n: three writes at most, behind which RIP is somewhere else. */
+static bool pushes_frame(program_t *p, moment_t *m)
+{
+	struct insn insn;
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++) {
+		insn = insn_from(p, m, p->code_start + i);
+		if (insn.opcode == 0x9a || (insn.opcode == 0xff && insn.reg == 3) ||
+		    (insn.opcode >= 0xcc && insn.opcode <= 0xce))
+			return true;
+	}
+	return false;
+}
+
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -135,7 +150,8 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
 	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || (pusha && above == 7) || (enter && above < 32));
+	       (((above == 1 || above == 2) && pushes_frame(p, a)) || (pusha && above == 7) ||
+		(enter && above < 32));
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)

@@ -88,6 +88,19 @@ bool leaves_ram(program_t *p, uint64_t la, unsigned int len)
 	       guest_physical(p, la + len - 1) >= AT_ROM;
 }
 
+/* May a delivery read the TSS: for another privilege's stack, an IST or the old task? */
+static bool uses_tss(program_t *p, moment_t *m)
+{
+	unsigned int i;
+
+	if (p->cpl || p->mode >= MODE_COMPAT)
+		return true;
+	for (i = 0; i < 0x80; i++)
+		if (gate_is(p, m, i, GATE_TASK))
+			return true;
+	return false;
+}
+
 bool stack_leaves_ram(program_t *p, moment_t *m)
 {
 	uint64_t inner = 0;
@@ -97,8 +110,16 @@ bool stack_leaves_ram(program_t *p, moment_t *m)
 	if (!m->sregs.ss.db && !m->sregs.cs.l && (uint16_t)m->regs.rsp < 64 &&
 	    leaves_ram(p, (uint32_t)m->sregs.ss.base + 0x10000 - 64, 64))
 		return true;
-	return leaves_ram(p, inner - 64, 64) ||
+	return (uses_tss(p, m) && leaves_ram(p, inner - 64, 64)) ||
 	       leaves_ram(p, (uint32_t)stack_top(m) - 64, 128);
+}
+
+#define IDT_BYTES	0xfff		/* all vectors, in long mode */
+#define GDT_USED	0x57		/* code, data and the other task */
+
+static unsigned int at_most(unsigned int val, unsigned int most)
+{
+	return val < most ? val : most;
 }
 
 /* Tables or a stack that an event's delivery uses are in a device, or in read-only memory. */
@@ -106,10 +127,10 @@ bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b)
 {
 	if (a->sregs.cr0 >> 31 && a->sregs.cr3 != p->sregs.cr3)
 		return true;
-	return leaves_ram(p, a->sregs.idt.base, a->sregs.idt.limit) ||
-	       leaves_ram(p, a->sregs.gdt.base, a->sregs.gdt.limit) ||
-	       leaves_ram(p, a->sregs.tr.base, 0x68) || stack_leaves_ram(p, a) ||
-	       stack_leaves_ram(p, b);
+	return leaves_ram(p, a->sregs.idt.base, at_most(a->sregs.idt.limit, IDT_BYTES)) ||
+	       leaves_ram(p, a->sregs.gdt.base, at_most(a->sregs.gdt.limit, GDT_USED)) ||
+	       (uses_tss(p, a) && leaves_ram(p, a->sregs.tr.base, 0x68)) ||
+	       stack_leaves_ram(p, a) || stack_leaves_ram(p, b);
 }
 
 /* ---- what a handler finds ---- */

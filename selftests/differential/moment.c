@@ -219,10 +219,15 @@ uint64_t flags_behind(program_t *p, moment_t *m)
 	return in_handlers(m) ? frame_item(p, &x, 2) : 0;
 }
 
-/* The address of the instruction that was interrupted. The code has one segment. */
+/* The address of the instruction that was interrupted. The code has one segment, or SIPI's. */
 uint64_t interrupted(program_t *p, moment_t *m)
 {
-	return frame_item(p, m, 0) + p->sregs.cs.base;
+	uint64_t base = p->sregs.cs.base, sipi = p->events.sipi_vector;
+
+	if (p->mp_state.mp_state == KVM_MP_STATE_SIPI_RECEIVED &&
+	    (uint16_t)frame_item(p, m, 1) == sipi << 8)
+		base = sipi * PAGE;
+	return frame_item(p, m, 0) + base;
 }
 
 /* Do the same handlers begin, with frames that differ in nothing but RIP and @flags? */

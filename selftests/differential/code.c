@@ -52,8 +52,8 @@ static const char *const stack[] = {
 	"50", "53", "54", "58", "5b", "5c", "60", "61", "68 iz", "6a ib", "9c", "9d", "9d",
 	"c8 iw ib", "c9", "c3", "c2 iw", "cb", "ca iw", "cf", "ff /6", "8f /0", "ff /2m", "ff /4m",
 	"ff /3m", "ff /5m", "e8 jz", "eb j8", "=test 74 j8", "=test 75 j8", "e2 j8", "e3 j8",
-	"=test 0f 84 jz", "06", "07", "0e", "16", "17", "1e", "1f", "0f a0", "0f a1", "0f a8", "0f a9",
-	"ff /6m", "8f /0m",
+	"=test 0f 84 jz", "06", "07", "0e", "16", "17", "1e", "1f", "0f a0", "0f a1", "0f a8",
+	"0f a9", "ff /6m", "8f /0m",
 };
 
 static const char *const ports[] = {

@@ -116,7 +116,7 @@ static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 	return a->flags_before & FLAG_RF || (before && flags_behind(p, before) & FLAG_RF);
 }
 
-/* Is the instruction at @a in work, or has it begun with RF? A handler's IRET may have loaded RF. */
+/* Is the instruction at @a in work, or has it begun with RF? An IRET may have loaded RF. */
 static bool keeps_from_breakpoint(program_t *p, moment_t *a, moment_t *before)
 {
 	if ((before ? before->regs.rip : p->regs.rip) != a->regs.rip)

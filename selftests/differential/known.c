@@ -682,7 +682,7 @@ static const struct known rows[] = {
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", forced_privileged, true,
 	  "behind the prefix: upstream checks the privilege for instructions that it has not",
-	  "MWAIT; VMRUN; MOV (Move to/from Control Registers); MOV (Move to/from Debug Registers)" },
+	  "MWAIT; VMRUN; MOV (Move to/from Control Registers, Debug Registers)" },
 	{ "*", forced_bad_prefix, true,
 	  "behind the prefix: upstream ignores prefixes that make an instruction undefined",
 	  "Instruction Prefixes; FXRSTOR; MOVNTI" },

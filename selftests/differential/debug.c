@@ -269,7 +269,7 @@ bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && b->reason == a->reason && b->exit[2] & DR6_BS &&
-	       a->regs.rip > b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
+	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS &&
+	       a->regs.rip != b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
 	       insn_from(p, b, rip_of(b) - 2).opcode == 0xf30;
 }

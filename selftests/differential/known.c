@@ -242,7 +242,6 @@ static bool emulated_since(program_t *p, moment_t *a)
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct moment x = at_begin(a), y = at_begin(b);
 	uint64_t task = before ? before->sregs.tr.base : p->sregs.tr.base;
 
 	/* Upstream may have switched to another task and back. */
@@ -255,8 +254,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 			!(a->exit[2] & DR6_BS));
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
-	return same_but_frame(p, &x, &y, FLAG_TF) &&
-	       frame_item(p, &x, 0) == frame_item(p, &y, 0) && frame_item(p, &y, 2) & FLAG_TF;
+	return same_but_frame(p, a, b, FLAG_TF) &&
+	       frame_item(p, a, 0) == frame_item(p, b, 0) && frame_item(p, b, 2) & FLAG_TF;
 }
 
 /* A large page of 32-bit paging: upstream takes its address for one of 36 bits. */
@@ -450,10 +449,13 @@ static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
 static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	/* What is read there may have been a table. */
 	if (p->tables_moved && b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE))
 		return a->regs.rip > b->regs.rip && a->regs.rip - b->regs.rip < 15;
+	/* Or the datum is taken from there. */
+	if (p->tables_moved && before && before->reason == KVM_EXIT_MMIO && !before->exit[2] &&
+	    !((before->exit[0] + before->exit[1]) % PAGE) && a->regs.rip == b->regs.rip)
+		return a->regs.rip > before->regs.rip && a->regs.rip - before->regs.rip < 15;
 	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
 	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
 }
@@ -828,6 +830,8 @@ static const struct known rows[] = {
 	  "Debug Status Register (DR6)" },
 	{ "mem.*", table_in_ldt, true,
 	  "upstream names no selector if LTR's is one of the LDT", "LTR" },
+	{ "events.exception.code", table_in_ldt, true, "likewise, and #GP cannot be delivered",
+	  "LTR" },
 	{ "*", window_in_delivery, true,
 	  "upstream asks for no interrupt window while it injects an interrupt",
 	  "KVM's API, request_interrupt_window" },

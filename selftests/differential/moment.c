@@ -142,11 +142,20 @@ bool in_handlers(moment_t *m)
 	return at >= AT_HANDLERS && at < AT_HANDLERS + PAGE;
 }
 
-/* Its first exit tells the vector. */
+/* Its first exit tells the vector, unless userspace waits for an interrupt window. */
 bool in_handler_of(moment_t *m, unsigned int vector)
 {
-	return in_handlers(m) && is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector &&
-	       m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES;
+	return m->regs.rip == AT_HANDLERS + vector * HANDLER_BYTES && in_handlers(m) &&
+	       (m->reason == KVM_EXIT_IRQ_WINDOW_OPEN ||
+		(is_io(m, KVM_EXIT_IO_OUT) && m->exit[2] == vector));
+}
+
+/* The vector of @m's handler, which has told it or is at its first instruction. */
+static unsigned int vector_of(moment_t *m)
+{
+	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
+		return m->regs.rip % PAGE / HANDLER_BYTES;
+	return m->exit[2];
 }
 
 /* A handler begins because @vector could not be delivered: the error code has its gate. */
@@ -180,14 +189,14 @@ unsigned int frame_width(program_t *p, moment_t *m)
 {
 	if (m->sregs.efer >> 10 & 1)
 		return 8;
-	return !(m->sregs.cr0 & 1) || gate_is(p, m, m->exit[2], GATE_INT16) ||
-	       gate_is(p, m, m->exit[2], GATE_TRAP16) ? 2 : 4;
+	return !(m->sregs.cr0 & 1) || gate_is(p, m, vector_of(m), GATE_INT16) ||
+	       gate_is(p, m, vector_of(m), GATE_TRAP16) ? 2 : 4;
 }
 
 /* Where the item @nr of the frame is: 0 is RIP, 2 the flags. */
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr)
 {
-	bool code = m->sregs.cr0 & 1 && has_code(m->exit[2]);
+	bool code = m->sregs.cr0 & 1 && has_code(vector_of(m));
 
 	return (nr + code) * frame_width(p, m);
 }
@@ -198,16 +207,6 @@ uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr)
 
 	memcpy(&val, m->frame + frame_at(p, m, nr), frame_width(p, m));
 	return val;
-}
-
-/* @m, as if its exit were that of its handler's first instruction, where it is. */
-struct moment at_begin(moment_t *m)
-{
-	struct moment x = *m;
-
-	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
-		x.exit[2] = m->regs.rip % PAGE / HANDLER_BYTES;
-	return x;
 }
 
 /* The flags that a handler's IRET will load. */
@@ -238,7 +237,7 @@ bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
 	uint64_t diff;
 
 	if (!in_handlers(a) || a->regs.rip != b->regs.rip || a->regs.rsp != b->regs.rsp ||
-	    a->exit[2] != b->exit[2] || !a->frame_rest || a->frame_rest != b->frame_rest)
+	    !a->frame_rest || a->frame_rest != b->frame_rest)
 		return false;
 	diff = frame_item(p, a, 2) ^ frame_item(p, b, 2);
 	if (diff & ~flags)

@@ -79,19 +79,17 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* @m without the frame of an interrupt or NMI whose handler interrupts another one at its begin. */
 static struct moment without_frame(program_t *p, moment_t *m)
 {
-	/* It may be no OUT that has ended KVM_RUN there. */
-	struct moment x = at_begin(m);
-	unsigned int len;
-	uint64_t from;
+	uint64_t from = frame_item(p, m, 0);
+	struct moment x = *m;
+	unsigned int len, vector = m->regs.rip % PAGE / HANDLER_BYTES;
 
-	from = frame_item(p, &x, 0);
 	if (!in_handlers(m) || from < AT_HANDLERS || from >= AT_HANDLERS + PAGE ||
-	    from % HANDLER_BYTES || (x.exit[2] != VECTOR_NMI && x.exit[2] < 0x20))
+	    from % HANDLER_BYTES || (vector != VECTOR_NMI && vector < 0x20))
 		return x;
 	len = frame_width(p, &x) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
 	memmove(x.frame, x.frame + len, sizeof(x.frame) - len);
 	memset(x.frame + sizeof(x.frame) - len, 0, len);
-	x.exit[2] = from % PAGE / HANDLER_BYTES;
+	x.regs.rip = from;
 	return x;
 }
 

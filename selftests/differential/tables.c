@@ -193,6 +193,12 @@ bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	uint32_t x, y;
 
 	(void)before;
+	/* The delivery of #GP fails. */
+	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR)) {
+		insn = insn_at(p, a);
+		return insn.opcode == 0xf00 && insn.reg == 3 && a->last_vector == VECTOR_GP &&
+		       b->last_vector == VECTOR_GP && !a->fault_code && b->fault_code & 4;
+	}
 	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
 	    interrupted(p, a) != interrupted(p, b))
 		return false;

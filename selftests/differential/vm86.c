@@ -71,8 +71,9 @@ bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->mode == MODE_VM86 && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
-	       ~a->regs.rflags & FLAGS_IOPL && insn_at(p, a).opcode == 0x9d &&
-	       in_handler_of(b, VECTOR_GP) &&
-	       interrupted(p, b) == rip_of(a);
+	if (p->mode != MODE_VM86 || a->reason != KVM_EXIT_MMIO || a->exit[2] ||
+	    !(~a->regs.rflags & FLAGS_IOPL) || insn_at(p, a).opcode != 0x9d)
+		return false;
+	return b->reason == KVM_EXIT_SHUTDOWN ? a->regs.rip == b->regs.rip :
+	       in_handler_of(b, VECTOR_GP) && interrupted(p, b) == rip_of(a);
 }

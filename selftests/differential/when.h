@@ -60,7 +60,6 @@ bool gate_is(program_t *p, moment_t *m, unsigned int vector, unsigned int type);
 unsigned int frame_width(program_t *p, moment_t *m);
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
-struct moment at_begin(moment_t *m);
 uint64_t flags_behind(program_t *p, moment_t *m);
 uint64_t interrupted(program_t *p, moment_t *m);
 bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);

@@ -280,7 +280,10 @@ static bool begins_handler(program_t *p, moment_t *m, unsigned int vector)
 /* Without unrestricted guest: a state that the CPU does not enter, nor upstream emulate. */
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
+	if (p->how.restricted && !before && p->events.exception.injected &&
+	    a->sregs.cs.selector != b->sregs.cs.selector &&
+	    begins_handler(p, b, p->events.exception.nr))
+		return true;
 	/* And while upstream emulates it injects nothing. */
 	if (p->how.restricted &&
 	    ((a->events.interrupt.injected && !b->events.interrupt.injected &&

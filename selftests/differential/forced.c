@@ -211,7 +211,10 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	uint64_t at = rip_of(a);
 
 	(void)before;
-	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
+	/* Upstream's page fault, which it may not deliver, is that of a read. */
+	if (in_handler_of(b, VECTOR_GP) &&
+	    (in_handler_of(a, VECTOR_PF) ||
+	     (in_handler_of(a, VECTOR_DF) && a->sregs.cr2 != b->sregs.cr2)))
 		return interrupted(p, a) == interrupted(p, b) &&
 		       forced_at(p, a, interrupted(p, a), reads_and_writes);
 	/* Without unrestricted guest it may be emulated without the prefix. */

@@ -689,6 +689,7 @@ TEST(a_debuggers_step_ends_where_the_new_task_begins)
 
 	if (device && !strcmp(device, "/dev/kvm"))
 		test_skip("upstream ends the step one instruction later, or loses it");
+	test_needs_vmx("QEMU switches tasks without an exit, with the debugger's TF");
 	steps_to_b(guest_a_jmp);
 	steps_to_b(guest_a_call);
 	steps_to_b(guest_a_gate);

@@ -105,7 +105,7 @@ bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	uint64_t from = before ? before->regs.rip : p->regs.rip;
 
 	/* Where no handler can be entered it is the end. */
-	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN && a->reason != b->reason)
+	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
 		return b->regs.rip == from && a->regs.rip != from;
 	/* RET and the like lead a program to a handler, but not to its privilege. */
 	return p->tables_moved && in_handlers(b) && may_be_delivered(p, a, b, before) &&

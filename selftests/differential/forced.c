@@ -261,8 +261,12 @@ static bool is_mmx_move(program_t *p, struct insn insn)
 bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	if (memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return forced_at(p, a, rip_of(a), is_mmx_move);
 	return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && has_code(a->exit[2]) &&
-	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_mmx_move);
+	       forced(p, a, is_mmx_move);
 }
 
 static bool is_int(program_t *p, struct insn insn)

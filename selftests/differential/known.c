@@ -438,13 +438,19 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
 }
 
+/* #GP, or the double fault if #GP cannot be delivered. */
+static bool begins_gp_or_df(moment_t *m)
+{
+	return in_handler_of(m, VECTOR_GP) || in_handler_of(m, VECTOR_DF);
+}
+
 /* 64-bit code that is emulated, with a prefix of a segment, at an address that is none. */
 static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	if (p->mode != MODE_LONG64 || interrupted(p, a) != interrupted(p, b) ||
-	    !((in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP)) ||
-	      (in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS))))
+	    !((in_handler_of(a, VECTOR_SS) && begins_gp_or_df(b)) ||
+	      (begins_gp_or_df(a) && in_handler_of(b, VECTOR_SS))))
 		return false;
 	return insn_from(p, b, interrupted(p, b)).override && is_emulated(p, b, interrupted(p, b));
 }
@@ -703,6 +709,8 @@ static const struct known rows[] = {
 	  "Type Checking; Access Rights" },
 	{ "mem.11", forced_write_has_read, true,
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
+	{ "mem.10", forced_write_has_read, true, "likewise in a large page",
+	  "Type Checking; Accessed and Dirty Flags" },
 	{ "mem.11", forced_clflush, true,
 	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "xsave.0", forced_mmx_faults, true,

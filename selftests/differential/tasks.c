@@ -163,6 +163,10 @@ bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		for (i = 0; i < sizeof(faults); i++)
 			if (gate_is(p, a, faults[i], GATE_TASK))
 				return true;
+	/* The new task of any other exception has failed. */
+	for (i = 0; i < 0x20 && b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason; i++)
+		if (gate_is(p, a, i, GATE_TASK) && b->sregs.tr.base != a->sregs.tr.base)
+			return true;
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
 	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
 	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))

@@ -54,8 +54,9 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
 
 	(void)before;
-	if (in_handler_of(a, VECTOR_UD) || in_delivery_fault(a, VECTOR_UD))
-		return forced_at(p, a, interrupted(p, a), is_not_emulated);
+	if (in_handler_of(a, VECTOR_UD) || in_handler_of(a, VECTOR_DF) ||
+	    in_delivery_fault(a, VECTOR_UD))
+		return forced_at(p, a, failed_at(p, a), is_not_emulated);
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
@@ -99,6 +100,9 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && in_handler_of(b, VECTOR_UD) &&
 	    a->sregs.tr.selector != b->sregs.tr.selector)
 		return forced_at(p, b, interrupted(p, b), is_undefined);
+	if (p->cpl && failed_at(p, a) == failed_at(p, b) &&
+	    forced_at(p, a, failed_at(p, a), is_undefined))
+		return true;
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
 	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
@@ -119,10 +123,7 @@ bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)a;
 	(void)before;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return forced_at(p, b, p->sregs.cs.base + b->regs.rip, has_bad_prefix);
-	return in_handler_of(b, VECTOR_UD) &&
-	       forced_at(p, b, interrupted(p, b), has_bad_prefix);
+	return forced_at(p, b, failed_at(p, b), has_bad_prefix);
 }
 
 static bool is_cli_or_sti(program_t *p, struct insn insn)
@@ -139,9 +140,7 @@ bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	if (p->mode == MODE_VM86 ? ~p->regs.rflags & FLAGS_IOPL && !(p->sregs.cr4 & CR4_VME) :
 	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
 		return false;
-	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
-	       a->reason == KVM_EXIT_SHUTDOWN &&
-	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_cli_or_sti);
+	return forced_at(p, a, failed_at(p, a), is_cli_or_sti);
 }
 
 static bool is_hlt(program_t *p, struct insn insn)
@@ -212,11 +211,9 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 
 	(void)before;
 	/* Upstream's page fault, which it may not deliver, is that of a read. */
-	if (in_handler_of(b, VECTOR_GP) &&
-	    (in_handler_of(a, VECTOR_PF) ||
-	     (in_handler_of(a, VECTOR_DF) && a->sregs.cr2 != b->sregs.cr2)))
-		return interrupted(p, a) == interrupted(p, b) &&
-		       forced_at(p, a, interrupted(p, a), reads_and_writes);
+	if (failed_at(p, a) == failed_at(p, b) &&
+	    (in_handler_of(a, VECTOR_PF) || a->sregs.cr2 != b->sregs.cr2))
+		return forced_at(p, a, failed_at(p, a), reads_and_writes);
 	/* Without unrestricted guest it may be emulated without the prefix. */
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] ||
 	    !(forced_at(p, a, at, reads_and_writes) ||

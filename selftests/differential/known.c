@@ -438,21 +438,22 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
 }
 
-/* #GP, or the double fault if #GP cannot be delivered. */
-static bool begins_gp_or_df(moment_t *m)
+/* #GP, or the double fault or the end if #GP cannot be delivered. */
+static bool is_gp_or_df(moment_t *m)
 {
-	return in_handler_of(m, VECTOR_GP) || in_handler_of(m, VECTOR_DF);
+	return in_handler_of(m, VECTOR_GP) || in_handler_of(m, VECTOR_DF) ||
+	       m->reason == KVM_EXIT_SHUTDOWN;
 }
 
 /* 64-bit code that is emulated, with a prefix of a segment, at an address that is none. */
 static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	if (p->mode != MODE_LONG64 || interrupted(p, a) != interrupted(p, b) ||
-	    !((in_handler_of(a, VECTOR_SS) && begins_gp_or_df(b)) ||
-	      (begins_gp_or_df(a) && in_handler_of(b, VECTOR_SS))))
+	if (p->mode != MODE_LONG64 || failed_at(p, a) != failed_at(p, b) ||
+	    !((in_handler_of(a, VECTOR_SS) && is_gp_or_df(b)) ||
+	      (is_gp_or_df(a) && in_handler_of(b, VECTOR_SS))))
 		return false;
-	return insn_from(p, b, interrupted(p, b)).override && is_emulated(p, b, interrupted(p, b));
+	return insn_from(p, b, failed_at(p, b)).override && is_emulated(p, b, failed_at(p, b));
 }
 
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */

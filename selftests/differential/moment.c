@@ -229,6 +229,17 @@ uint64_t interrupted(program_t *p, moment_t *m)
 	return frame_item(p, m, 0) + base;
 }
 
+/*
+ * Where has an instruction of @m failed? A handler begins behind it, of its fault or of one that the
+ * fault's delivery has raised; or nothing can be delivered.
+ */
+uint64_t failed_at(program_t *p, moment_t *m)
+{
+	if (m->reason == KVM_EXIT_SHUTDOWN || is_error(m, DELIVERY_ERROR))
+		return rip_of(m);
+	return in_handler_of(m, vector_of(m)) && vector_of(m) < 0x20 ? interrupted(p, m) : NOWHERE;
+}
+
 /* Do the same handlers begin, with frames that differ in nothing but RIP and @flags? */
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags)
 {

@@ -61,6 +61,8 @@ unsigned int frame_width(program_t *p, moment_t *m);
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
 uint64_t flags_behind(program_t *p, moment_t *m);
+#define NOWHERE	~0ull
+uint64_t failed_at(program_t *p, moment_t *m);
 uint64_t interrupted(program_t *p, moment_t *m);
 bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);
 bool stack_differs(program_t *p, moment_t *a, moment_t *b);

@@ -123,6 +123,9 @@ bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)a;
 	(void)before;
+	/* Handlers are conforming code at times, and their OUT faults, in turn. */
+	if (p->cpl == 3 && failed_at(p, b) / PAGE == AT_HANDLERS / PAGE)
+		return forced(p, b, has_bad_prefix);
 	return forced_at(p, b, failed_at(p, b), has_bad_prefix);
 }
 
@@ -341,6 +344,22 @@ bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
 	       (is_emulated(p, b, interrupted(p, b)) || accesses_device(a, interrupted(p, b)) ||
 		accesses_device(before, interrupted(p, b)));
+}
+
+/* Upstream gets SF, ZF and PF of AX behind AAM and AAD, the manual's are those of AL. */
+static bool is_aam(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode | 1) == 0xd5;
+}
+
+bool forced_aam(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return diff && !(diff & ~FLAGS_OF_RESULT) && a->regs.rip == b->regs.rip &&
+	       forced(p, a, is_aam);
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)

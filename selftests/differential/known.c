@@ -367,9 +367,9 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	uint16_t code;
 
 	(void)before;
-	if (!in_handler_of(b, VECTOR_GP))
+	if (!in_handler_of(b, VECTOR_GP) && b->reason != KVM_EXIT_SHUTDOWN)
 		return false;
-	i = loads_segment(insn_from(p, b, interrupted(p, b)));
+	i = loads_segment(insn_from(p, b, failed_at(p, b)));
 	/* And then at times because the segment is not present. */
 	memcpy(&code, b->frame, sizeof(code));
 	desc = descriptor(p, b, code);
@@ -735,6 +735,9 @@ static const struct known rows[] = {
 	{ "mem.1*", forced_write_looks_first, false,
 	  "behind the prefix: okvm translates for writing before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_aam, true,
+	  "behind the prefix: upstream's flags of AAM and AAD are those of AX instead of AL",
+	  "AAM; AAD" },
 	{ "*", forced_flags, true,
 	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,

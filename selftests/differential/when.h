@@ -5,6 +5,7 @@
 
 #include "selftests/differential/insn.h"
 
+#define FLAGS_OF_RESULT	0xc4ull	/* SF, ZF, PF */
 #define FLAG_TF		(1u << 8)
 #define FLAG_IF		(1u << 9)
 #define FLAG_NT		(1u << 14)
@@ -177,6 +178,7 @@ bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_aam(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 #endif /* OKVM_SELFTESTS_DIFFERENTIAL_WHEN_H */

@@ -66,13 +66,15 @@ bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	if (!is_error(a, DELIVERY_ERROR))
 		return p->tables_moved || (tells_gpa(b) && b->exit[5] >= AT_ROM) ||
 		       b->exit[3] == EXIT_APIC_ACCESS;
-	/* Both tell where the access was. */
-	return a->exit[3] != b->exit[3] &&
-	       (delivery_leaves_ram(p, a, b) ||
-		(tells_gpa(a) && tells_gpa(b) &&
-		 ((a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
-		  (a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
-		   a->exit[5] >= AT_ROM))));
+	/* Both tell where the access was. The first time upstream has emulated the instruction. */
+	if (a->exit[3] == b->exit[3])
+		return tells_gpa(a) && a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
+		       a->exit[5] >= AT_ROM && a->regs.rip - b->regs.rip - 1 < 14;
+	return delivery_leaves_ram(p, a, b) ||
+	       (tells_gpa(a) && tells_gpa(b) &&
+		((a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
+		 (a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
+		  a->exit[5] >= AT_ROM)));
 }
 
 /* The same, the instruction is INS or OUTS, and the delivery fails. */

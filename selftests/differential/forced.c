@@ -45,6 +45,16 @@ bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       (a->reason != b->reason || a->regs.rip != b->regs.rip);
 }
 
+/* Likewise if the prefix ends in a page that cannot be executed: okvm does not find it. */
+bool forced_without_fetch(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = failed_at(p, b);
+
+	(void)before;
+	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS && at % PAGE > PAGE - 5 &&
+	       !memcmp(p->mem + at, "\x0f\x0bkvm", 5) && failed_at(p, a) == at + 5;
+}
+
 /*
  * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
  * handler's OUT faults in turn the frame that tells is deep in the stack.
@@ -344,6 +354,20 @@ bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
 	       (is_emulated(p, b, interrupted(p, b)) || accesses_device(a, interrupted(p, b)) ||
 		accesses_device(before, interrupted(p, b)));
+}
+
+static bool is_enter(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xc8 && insn.prefix == 0x66;
+}
+
+/* ENTER with another operand size than that of the stack: upstream pushes by the stack's. */
+bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return forced(p, a, is_enter) && a->regs.rsp != b->regs.rsp &&
+	       (b->regs.rsp - a->regs.rsp + 6) % 2 == 0 && b->regs.rsp - a->regs.rsp + 6 <= 12;
 }
 
 /* Upstream gets SF, ZF and PF of AX behind AAM and AAD, the manual's are those of AL. */

@@ -494,6 +494,14 @@ static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *
 		 interrupted(p, a) == rip_of(b));
 }
 
+/* Userspace has set the halted state and blocking by STI or MOV SS, which HLT would have ended. */
+static bool blocked_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	return !before && a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED &&
+	       a->events.interrupt.shadow && a->events.nmi.pending && p->events.interrupt.shadow;
+}
+
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
 static bool waits_for_sipi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -689,6 +697,12 @@ static const struct known rows[] = {
 	{ "*", forced_with_smap, true,
 	  "with SMAP upstream reads the prefix as data, which a page of user mode is not for",
 	  "Determination of Access Rights" },
+	{ "*", forced_without_fetch, true,
+	  "likewise where the prefix ends in a page that cannot be executed",
+	  "Determination of Access Rights" },
+	{ "*", forced_enter, true,
+	  "behind the prefix: upstream's ENTER pushes by the size of the stack, not the operand's",
+	  "ENTER" },
 	{ "*", forced_unknown, true,
 	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
@@ -904,6 +918,9 @@ static const struct known rows[] = {
 	  "Local APIC Register Address Map" },
 	{ "*", blocked_nmi_wakes, true,
 	  "upstream ends HLT for an NMI that is blocked", "HLT; Nonmaskable Interrupt (NMI)" },
+	{ "*", blocked_halt, true,
+	  "upstream lets no NMI end a halted state with blocking by STI or MOV SS, which cannot be",
+	  "HLT; Checks on Guest Non-Register State" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

@@ -162,6 +162,8 @@ bool is_not_emulated(program_t *p, struct insn insn);
 bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
 bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool is_emulated(program_t *p, moment_t *m, uint64_t at);
+bool forced_without_fetch(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before);

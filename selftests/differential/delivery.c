@@ -77,12 +77,12 @@ bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 		  a->exit[5] >= AT_ROM)));
 }
 
-/* The same, the instruction is INS or OUTS, and the delivery fails. */
+/* The same, the instruction accesses a port, and the delivery fails. */
 bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	return b->reason == KVM_EXIT_SHUTDOWN && a->reason == KVM_EXIT_IO &&
-	       is_string_io(insn_at(p, b)) && a->regs.rip - b->regs.rip < 15 &&
+	       is_port_insn(insn_at(p, b)) && a->regs.rip - b->regs.rip < 15 &&
 	       delivery_leaves_ram(p, a, b);
 }
 

@@ -123,6 +123,11 @@ bool is_string_io(struct insn insn)
 	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
 }
 
+bool is_port_insn(struct insn insn)
+{
+	return is_string_io(insn) || (insn.opcode & 0xf4) == 0xe4;
+}
+
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn)
 {

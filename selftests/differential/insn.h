@@ -27,6 +27,8 @@ bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea);
 uint64_t rip_of(moment_t *m);
 bool is_string(struct insn insn);
 bool is_string_io(struct insn insn);
+/* IN and OUT, INS and OUTS. */
+bool is_port_insn(struct insn insn);
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn);
 bool is_umip_insn(program_t *p, struct insn insn);

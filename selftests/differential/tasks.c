@@ -196,12 +196,6 @@ bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
 }
 
-/* IN and OUT, INS and OUTS. */
-static bool is_port_insn(struct insn insn)
-{
-	return is_string_io(insn) || (insn.opcode & 0xf4) == 0xe4;
-}
-
 /* The I/O map is in a device: okvm reads it there, upstream raises #GP without, again and again. */
 bool io_map_in_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {

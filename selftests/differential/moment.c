@@ -230,8 +230,8 @@ uint64_t interrupted(program_t *p, moment_t *m)
 }
 
 /*
- * Where has an instruction of @m failed? A handler begins behind it, of its fault or of one that the
- * fault's delivery has raised; or nothing can be delivered.
+ * Where has an instruction of @m failed? A handler begins behind it, of its fault or of one that
+ * the delivery of its fault has raised; or nothing can be delivered.
  */
 uint64_t failed_at(program_t *p, moment_t *m)
 {

@@ -64,8 +64,9 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
 
 	(void)before;
-	if (in_handler_of(a, VECTOR_UD) || in_handler_of(a, VECTOR_DF) ||
-	    in_delivery_fault(a, VECTOR_UD))
+	if ((in_handler_of(a, VECTOR_UD) || in_handler_of(a, VECTOR_DF) ||
+	     in_delivery_fault(a, VECTOR_UD) || gate_is(p, a, VECTOR_UD, GATE_TASK)) &&
+	    failed_at(p, a) != NOWHERE)
 		return forced_at(p, a, failed_at(p, a), is_not_emulated);
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||

@@ -139,7 +139,7 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	at = interrupted(p, b);
 	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
 		return false;
-	return a->regs.rcx < b->regs.rcx || rip_of(a) == at ||
+	return a->regs.rcx < b->regs.rcx || rip_of(a) == at || failed_at(p, a) == at ||
 	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
 }
 

@@ -73,8 +73,7 @@ bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || insn.opcode != 0xf00 || insn.reg > 1)
 		return false;
 	if (in_handler_of(b, VECTOR_GP))
-		return p->sregs.cr4 & CR4_UMIP &&
-		       interrupted(p, b) == rip_of(a);
+		return is_emulated(p, b, interrupted(p, b)) && interrupted(p, b) == rip_of(a);
 	/* Its second page cannot be written. */
 	if (in_handler_of(b, VECTOR_PF))
 		return interrupted(p, b) == rip_of(a);

@@ -66,8 +66,8 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	if ((in_handler_of(a, VECTOR_UD) || in_handler_of(a, VECTOR_DF) ||
 	     in_delivery_fault(a, VECTOR_UD) || gate_is(p, a, VECTOR_UD, GATE_TASK)) &&
-	    failed_at(p, a) != NOWHERE)
-		return forced_at(p, a, failed_at(p, a), is_not_emulated);
+	    forced_at(p, a, failed_at(p, a), is_not_emulated))
+		return true;
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))

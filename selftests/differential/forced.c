@@ -393,11 +393,22 @@ static bool leaves_flags_undefined(program_t *p, struct insn insn)
 	return undefined_flags(insn);
 }
 
+/* Does @m run, or has failed, where neither the program's instructions nor handlers are? */
+static bool is_astray(program_t *p, moment_t *m)
+{
+	uint64_t at = failed_at(p, m) != NOWHERE ? failed_at(p, m) : rip_of(m);
+
+	return at - p->code_start >= p->code_len && (at < AT_CODE || at >= AT_PML4);
+}
+
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
 
 	(void)before;
+	/* Other bytes than instructions look at them, too. */
+	if (is_astray(p, a) && is_astray(p, b))
+		return forced(p, a, leaves_flags_undefined);
 	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
 	       forced(p, a, leaves_flags_undefined);
 }

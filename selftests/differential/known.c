@@ -239,6 +239,18 @@ static bool emulated_since(program_t *p, moment_t *a)
 	return emulated_at(p, &start) || a[-(int)a->nr].sregs.tr.base != p->sregs.tr.base;
 }
 
+static bool only_inner_stack_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	uint32_t inner;
+	unsigned int i;
+
+	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	for (i = 0; i < PAGES; i++)
+		if (a->pages[i] != b->pages[i] && i != guest_physical(p, inner - 1) / PAGE)
+			return false;
+	return !memcmp(&a->regs, &b->regs, sizeof(a->regs));
+}
+
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -252,6 +264,9 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 		return b->exit[2] & DR6_BS &&
 		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip ||
 			!(a->exit[2] & DR6_BS));
+	/* No handler can be entered any more; the first frame is on the inner stack. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return only_inner_stack_differs(p, a, b);
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
 	return same_but_frame(p, a, b, FLAG_TF) &&

@@ -183,8 +183,11 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 /* Does a string's destination, which it has come to, lie where the instructions are? */
 static bool writes_code(program_t *p, moment_t *m)
 {
-	uint64_t base = p->mode == MODE_LONG64 ? 0 : m->sregs.es.base;
-	uint64_t at = guest_physical(p, base + m->regs.rdi);
+	/* A handler of virtual-8086 mode has lost ES. */
+	uint64_t base = p->mode == MODE_LONG64 ? 0 :
+			m->sregs.es.unusable ? p->sregs.es.base : m->sregs.es.base;
+	uint64_t di = p->mode <= MODE_PROT16 ? (uint16_t)m->regs.rdi : m->regs.rdi;
+	uint64_t at = guest_physical(p, base + di);
 	unsigned int large = p->mode == MODE_PAGED32 ? 0x400000 : 0x200000;
 
 	/* The large page is the same memory. */

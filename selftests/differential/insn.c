@@ -159,7 +159,7 @@ uint64_t undefined_flags(struct insn insn)
 
 /* Opcodes with 0F that upstream's emulator has, a bit for each. */
 static const uint64_t upstream_two_byte[4] = {
-	0x013f0b0fff032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
+	0x013f0b0ff3032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
 };
 
 static bool upstream_lacks_two_byte(struct insn insn)

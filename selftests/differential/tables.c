@@ -34,7 +34,7 @@ bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		return stores_table(insn_at(p, a), a);
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
 		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
-	return in_handler_of(a, VECTOR_DB) &&
+	return (in_handler_of(a, VECTOR_DB) || in_delivery_fault(a, VECTOR_DB)) &&
 	       stores_table(insn_from(p, a, interrupted(p, a)), a);
 }
 

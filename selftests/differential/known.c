@@ -471,6 +471,11 @@ static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t
 	return insn_from(p, b, failed_at(p, b)).override && is_emulated(p, b, failed_at(p, b));
 }
 
+static bool compares_string(struct insn insn)
+{
+	return (insn.opcode & ~9u) == 0xa6;
+}
+
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
 static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -481,8 +486,14 @@ static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t
 	if (p->tables_moved && before && before->reason == KVM_EXIT_MMIO && !before->exit[2] &&
 	    !((before->exit[0] + before->exit[1]) % PAGE) && a->regs.rip == b->regs.rip)
 		return a->regs.rip > before->regs.rip && a->regs.rip - before->regs.rip < 15;
-	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
-	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
+	if (!p->tables_moved || a->regs.rip != b->regs.rip || a->reason != b->reason ||
+	    memcmp(a->exit, b->exit, sizeof(a->exit)))
+		return false;
+	/* Without an exit: CMPS and SCAS have just read across a page's end. */
+	if (!((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull) &&
+	    compares_string(insn_from(p, a, rip_of(a) - 1)))
+		return b->regs.rdi % PAGE < 8 || b->regs.rsi % PAGE < 8;
+	return a->pages[11] != b->pages[11];
 }
 
 /* An instruction behind STI or MOV SS has failed, and its exception waits. */

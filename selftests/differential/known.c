@@ -490,7 +490,7 @@ static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t
 	    memcmp(a->exit, b->exit, sizeof(a->exit)))
 		return false;
 	/* Without an exit: CMPS and SCAS have just read across a page's end. */
-	if (!((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull) &&
+	if (a->regs.rflags != b->regs.rflags && !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull) &&
 	    compares_string(insn_from(p, a, rip_of(a) - 1)))
 		return b->regs.rdi % PAGE < 8 || b->regs.rsi % PAGE < 8;
 	return a->pages[11] != b->pages[11];

@@ -138,11 +138,37 @@ static void moved(bool forced)
 	vm_destroy(&vm);
 }
 
+/* RF keeps a breakpoint at the access from being met again, but not one behind it. */
+static void clears_rf(bool forced)
+{
+	struct kvm_regs regs;
+	uint64_t rip;
+	struct vm vm;
+
+	load(&vm, forced, ALL_REASONS);
+	run_until(&vm, KVM_EXIT_X86_RDMSR);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	rip = regs.rip;
+	regs.rflags |= 0x10000;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	vm.run->immediate_exit = 1;
+	EXPECT_EQ(ioctl(vm.vcpu, KVM_RUN, 0), -1);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	EXPECT_EQ(regs.rip, rip + 2);
+	EXPECT_EQ(regs.rflags & 0x10000, 0);
+	vm_destroy(&vm);
+}
+
 static void all(bool forced)
 {
+	const char *device = getenv("OKVM_DEVICE");
+
 	answered(forced);
 	refused(forced);
 	moved(forced);
+	/* Upstream keeps RF if the CPU has made the exit. */
+	if (forced || !device || strcmp(device, "/dev/kvm"))
+		clears_rf(forced);
 }
 
 TEST(accesses_that_exit)

@@ -651,6 +651,51 @@ TEST(the_trap_bit_is_a_debug_exception)
 	vm_destroy(&vm);
 }
 
+static void expect_step(struct vm *vm, const uint8_t *label, unsigned int task)
+{
+	run_until(vm, KVM_EXIT_DEBUG);
+	EXPECT_EQ(vm->run->debug.arch.pc, at(label));
+	EXPECT_EQ(vm->run->debug.arch.dr6 & 0x4000, 0x4000);
+	expect_task(vm, task);
+}
+
+/* JMP, CALL, INT and IRET; the flags in a TSS have no TF of the debugger. */
+static void steps_to_b(const uint8_t *entry)
+{
+	struct kvm_guest_debug debug = {
+		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+	};
+	struct vm vm;
+
+	task_vm(&vm, entry);
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_GUEST_DEBUG, &debug) == 0);
+	expect_step(&vm, guest_b, B);
+	/* Bochs saves RF at the exit from INT. */
+	EXPECT_EQ(tss(&vm, A)->eflags & ~0x10000u, 2);
+	run_until(&vm, KVM_EXIT_IO);
+	expect_step(&vm, guest_b_iret, B);
+	if (tss(&vm, B)->link == A) {
+		run_until(&vm, KVM_EXIT_DEBUG);
+		EXPECT_EQ(vm.run->debug.arch.pc, tss(&vm, A)->eip);
+		expect_task(&vm, A);
+		EXPECT_EQ(tss(&vm, B)->eflags, 2);
+	}
+	vm_destroy(&vm);
+}
+
+TEST(a_debuggers_step_ends_where_the_new_task_begins)
+{
+	const char *device = getenv("OKVM_DEVICE");
+
+	if (device && !strcmp(device, "/dev/kvm"))
+		test_skip("upstream ends the step one instruction later, or loses it");
+	test_needs_vmx("QEMU switches tasks without an exit, with the debugger's TF");
+	steps_to_b(guest_a_jmp);
+	steps_to_b(guest_a_call);
+	steps_to_b(guest_a_gate);
+	steps_to_b(guest_a_int);
+}
+
 /* What the processor checks before it leaves the switch to software. */
 TEST(a_busy_task_is_not_called)
 {

@@ -8,7 +8,7 @@
  * operand's, mo an address of the address size, j8 a short way forward, jz
  * likewise as far as the operand size goes, far a far pointer, cr, dr, sr a
  * ModRM byte that names such a register; =msr, =val, =port and =leaf load a
- * register first.
+ * register first, =test defines the flags that a jump looks at.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +51,9 @@ static const char *const read_modify_writes[] = {
 static const char *const stack[] = {
 	"50", "53", "54", "58", "5b", "5c", "60", "61", "68 iz", "6a ib", "9c", "9d", "9d",
 	"c8 iw ib", "c9", "c3", "c2 iw", "cb", "ca iw", "cf", "ff /6", "8f /0", "ff /2m", "ff /4m",
-	"ff /3m", "ff /5m", "e8 jz", "eb j8", "74 j8", "75 j8", "e2 j8", "e3 j8", "0f 84 jz", "06",
-	"07", "0e", "16", "17", "1e", "1f", "0f a0", "0f a1", "0f a8", "0f a9", "ff /6m", "8f /0m",
+	"ff /3m", "ff /5m", "e8 jz", "eb j8", "=test 74 j8", "=test 75 j8", "e2 j8", "e3 j8",
+	"=test 0f 84 jz", "06", "07", "0e", "16", "17", "1e", "1f", "0f a0", "0f a1", "0f a8",
+	"0f a9", "ff /6m", "8f /0m",
 };
 
 static const char *const ports[] = {
@@ -225,6 +226,9 @@ static void emit_load_word(struct code *c, const char *word)
 		emit_load(c, 0, 1 | rng_below(rng, 16));
 		emit_load(c, 1, rng_below(rng, 10) == 0);
 		emit_load(c, 2, 0);
+	} else if (!strcmp(word, "=test")) {
+		emit(c, 0x84, 1);
+		emit_register(c, rng_below(rng, 8));
 	} else if (!strcmp(word, "=cr0")) {
 		emit(c, 0xc0200f, 3);
 		emit(c, 0xf083, 2);		/* XOR EAX, imm8; or the bit of PG, WP */

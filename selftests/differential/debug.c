@@ -84,11 +84,11 @@ bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* Page tables in read-only memory: VMCALL is emulated; okvm goes on behind it. */
 bool vmcall_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	uint64_t at = rip_of(a);
 
 	(void)before;
 	return p->tables_moved && a->timed_out && !b->timed_out && is_hypercall(insn_at(p, a)) &&
-	       b->sregs.cs.base + b->regs.rip != at &&
+	       rip_of(b) != at &&
 	       !(in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && interrupted(p, b) == at);
 }
 
@@ -113,8 +113,16 @@ static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 		    (a[-(int)i].reason == KVM_EXIT_DEBUG && a[-(int)i].exit[2] & BREAKPOINTS &&
 		     a[-(int)i].sregs.cs.base + a[-(int)i].regs.rip == at))
 			return true;
-	return before ? (before->regs.rflags | flags_behind(p, before)) & FLAG_RF :
-			p->regs.rflags & FLAG_RF;
+	return a->flags_before & FLAG_RF || (before && flags_behind(p, before) & FLAG_RF);
+}
+
+/* Is the instruction at @a in work, or has it begun with RF? An IRET may have loaded RF. */
+static bool keeps_from_breakpoint(program_t *p, moment_t *a, moment_t *before)
+{
+	if ((before ? before->regs.rip : p->regs.rip) != a->regs.rip)
+		return before && flags_behind(p, before) & FLAG_RF;
+	return a->flags_before & FLAG_RF ||
+	       (before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
 }
 
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
@@ -122,20 +130,15 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 {
 	uint64_t at = interrupted(p, a);
 
-	/* A debugger's breakpoint, while the instruction is in work, or behind an IRET with RF. */
-	if (a->reason == KVM_EXIT_DEBUG && before &&
-	    ((before->regs.rip == a->regs.rip &&
-	      (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO ||
-	       before->regs.rflags & FLAG_RF)) ||
-	     flags_behind(p, before) & FLAG_RF))
-		return a->exit[2] & BREAKPOINTS && is_string_io(insn_at(p, a)) &&
-		       (b->reason == KVM_EXIT_IO || b->reason == KVM_EXIT_MMIO ||
-			(in_handlers(b) &&
-			 interrupted(p, b) == a->sregs.cs.base + a->regs.rip));
+	/* A debugger's breakpoint. */
+	if (a->reason == KVM_EXIT_DEBUG)
+		return a->exit[2] & BREAKPOINTS && keeps_from_breakpoint(p, a, before) &&
+		       (is_string_io(insn_at(p, a)) || is_umip_insn(p, insn_at(p, a))) &&
+		       !(b->reason == a->reason && a->regs.rip == b->regs.rip);
 	if (!in_handler_of(a, VECTOR_DB))
 		return false;
 	if (before && before->reason == KVM_EXIT_IO && is_string_io(insn_at(p, before)) &&
-	    before->sregs.cs.base + before->regs.rip == at)
+	    rip_of(before) == at)
 		return a->debugregs.dr6 & BREAKPOINTS;
 	/* The same with what is emulated for UMIP. */
 	if (is_umip_insn(p, insn_from(p, a, at)) && a->debugregs.dr6 & BREAKPOINTS)
@@ -185,12 +188,49 @@ bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	       interrupted(p, a) - before->sregs.cs.base - before->regs.rip < 15;
 }
 
-/* The same, and userspace has injected an interrupt meanwhile, which has to wait likewise. */
-bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* A load of SS behind another one: only the first is sure to block. */
+bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	return a->reason == KVM_EXIT_FAIL_ENTRY && before && before->reason == KVM_EXIT_MMIO &&
-	       loads_ss(insn_at(p, before)) && b->events.interrupt.injected &&
-	       b->events.interrupt.shadow;
+	return before && before->events.interrupt.shadow && !a->events.interrupt.shadow &&
+	       b->events.interrupt.shadow && a->regs.rip == b->regs.rip &&
+	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before));
+}
+
+/* MOV DR with RF: okvm lets the CPU execute it again after its exit, at which Bochs forgets RF. */
+bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	bool handled = in_handler_of(b, VECTOR_DB);
+	uint64_t at = handled ? interrupted(p, b) : rip_of(b);
+	struct insn insn = insn_from(p, b, at);
+
+	if ((insn.opcode != 0xf21 && insn.opcode != 0xf23) ||
+	    !((handled && b->debugregs.dr6 & BREAKPOINTS) ||
+	      (b->reason == KVM_EXIT_DEBUG && b->exit[2] & BREAKPOINTS)))
+		return false;
+	return was_met(p, b, before, at) && !(a->reason == b->reason && a->regs.rip == b->regs.rip);
+}
+
+/* The same, and userspace has injected an interrupt meanwhile. POPF and IRET may clear IF. */
+bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	struct insn insn;
+
+	if (a->reason != KVM_EXIT_FAIL_ENTRY || !before || before->reason != KVM_EXIT_MMIO ||
+	    !b->events.interrupt.injected)
+		return false;
+	insn = insn_at(p, before);
+	if (insn.opcode == 0x9d || insn.opcode == 0xcf)
+		return before->shared[1] && !(a->regs.rflags & FLAG_IF);
+	return loads_ss(insn) && b->events.interrupt.shadow;
+}
+
+/* #BP, which a debugger has asked for: the exit has no debug registers. */
+bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)p;
+	(void)before;
+	return a->reason == KVM_EXIT_DEBUG && a->exit[0] == VECTOR_BP &&
+	       !memcmp(a->exit, b->exit, 2 * sizeof(a->exit[0]));
 }
 
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */
@@ -216,7 +256,7 @@ bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before
 /* STI; MOV DR, which okvm lets the CPU execute again after an exit. */
 bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t at = rip_of(b);
 	struct insn insn = insn_at(p, b);
 
 	(void)before;
@@ -229,7 +269,7 @@ bool blocking_ends_early(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return a->reason == KVM_EXIT_DEBUG && b->reason == a->reason && b->exit[2] & DR6_BS &&
-	       a->regs.rip > b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
-	       insn_from(p, b, b->sregs.cs.base + b->regs.rip - 2).opcode == 0xf30;
+	return b->reason == KVM_EXIT_DEBUG && b->exit[2] & DR6_BS &&
+	       a->regs.rip != b->regs.rip && b->regs.rcx == MSR_TSC_DEADLINE &&
+	       insn_from(p, b, rip_of(b) - 2).opcode == 0xf30;
 }

@@ -95,6 +95,9 @@ extern const uint32_t setup_msrs[8];
 void generate(struct program *p, uint64_t seed, unsigned int index, struct how how);
 /* known.c: where @la is, as the page tables map it at the start. */
 uint64_t guest_physical(const struct program *p, uint64_t la);
+struct moment;
+/* moment.c: the linear address of the stack's top. */
+uint64_t stack_top(const struct moment *m);
 /* code.c: fill in the instructions. */
 void generate_code(struct program *p, struct rng *rng);
 /* An address where something is, or where something ends. */
@@ -122,7 +125,7 @@ struct moment {
 	struct kvm_xsave xsave;
 	uint64_t xcr0;
 	uint64_t msrs[MSRS];
-	uint64_t pages[PAGES];		/* a hash of each */
+	uint64_t pages[PAGES];		/* a hash of each, 0 if it is as it was at first */
 	uint8_t *mem;			/* a copy, if asked for */
 	bool timed_out;
 	bool zapped;			/* a slot was deleted before */
@@ -133,6 +136,7 @@ struct moment {
 	unsigned int slots;		/* which slots are there, a bit for each */
 	unsigned int nr;		/* which of the record's */
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* that KVM_RUN ran with */
+	uint64_t flags_before;		/* RFLAGS that KVM_RUN began with */
 	bool code_changed;		/* the instructions are not what they were at first */
 	uint8_t frame[48];		/* what lies at the stack's top */
 	uint64_t frame_rest;		/* the hash of its page without it */
@@ -190,7 +194,7 @@ unsigned int known_nr(const struct known *row);
 
 enum verdict { SAME, KNOWN, DIFFERENT };
 
-#define MAX_ROWS	128
+#define MAX_ROWS	192
 
 /* What comparing two records gives. */
 struct outcome {

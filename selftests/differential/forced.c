@@ -30,6 +30,31 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
+/* With SMAP upstream cannot read the prefix in a page of user mode: #UD is that of the prefix. */
+bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	bool begins = in_handler_of(a, VECTOR_UD);
+	uint64_t at = begins ? interrupted(p, a) : rip_of(a);
+
+	(void)before;
+	if (!p->how.prefix || p->cpl || !(p->sregs.cr4 & CR4_SMAP) ||
+	    (begins ? frame_item(p, a, 2) : a->regs.rflags) & FLAG_AC)
+		return false;
+	return (begins || a->reason == KVM_EXIT_SHUTDOWN) && at >= AT_CODE && at < AT_HANDLERS &&
+	       is_user_page(p, at) && !memcmp(p->mem + at, "\x0f\x0bkvm", 5) &&
+	       (a->reason != b->reason || a->regs.rip != b->regs.rip);
+}
+
+/* Likewise if the prefix ends in a page that cannot be executed: okvm does not find it. */
+bool forced_without_fetch(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t at = failed_at(p, b);
+
+	(void)before;
+	return p->how.prefix && at >= AT_CODE && at < AT_HANDLERS && at % PAGE > PAGE - 5 &&
+	       !memcmp(p->mem + at, "\x0f\x0bkvm", 5) && failed_at(p, a) == at + 5;
+}
+
 /*
  * The handler of #UD begins, or a fault in it, or nothing can be delivered any more. Where each
  * handler's OUT faults in turn the frame that tells is deep in the stack.
@@ -39,14 +64,17 @@ bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	uint64_t ud = AT_HANDLERS + VECTOR_UD * HANDLER_BYTES;
 
 	(void)before;
-	if (in_handler_of(a, VECTOR_UD) || in_delivery_fault(a, VECTOR_UD))
-		return forced_at(p, a, interrupted(p, a), is_not_emulated);
+	if ((in_handler_of(a, VECTOR_UD) || in_handler_of(a, VECTOR_DF) ||
+	     in_delivery_fault(a, VECTOR_UD) || gate_is(p, a, VECTOR_UD, GATE_TASK)) &&
+	    forced_at(p, a, failed_at(p, a), is_not_emulated))
+		return true;
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 	    (frame_item(p, a, 0) == ud ||
 	     (in_handler_of(a, VECTOR_GP) && frame_item(p, a, 0) == a->regs.rip)))
 		return forced(p, a, is_not_emulated);
-	/* Handlers in user mode fault in turn, until nothing can be delivered. */
-	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && in_handlers(a))
+	/* Handlers in user mode, or that SMEP forbids, fault in turn until none can be entered. */
+	if (p->cpl && a->reason == KVM_EXIT_SHUTDOWN && in_handlers(a) &&
+	    (b->reason == a->reason || p->sregs.cr4 & CR4_SMEP))
 		return forced(p, a, is_not_emulated);
 	/* A task is the handler. */
 	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
@@ -62,6 +90,9 @@ static bool is_undefined(program_t *p, struct insn insn)
 	/* CR1 and CR5 to CR7. */
 	if (insn.opcode == 0xf20 || insn.opcode == 0xf22)
 		return insn.reg == 1 || (insn.reg >= 5 && insn.reg <= 7);
+	/* DR8 to DR15; DR4 and DR5 with CR4.DE. */
+	if (insn.opcode == 0xf21 || insn.opcode == 0xf23)
+		return insn.high || ((insn.reg & 6) == 4 && p->sregs.cr4 & CR4_DE);
 	if (insn.opcode != 0xf01)
 		return false;
 	return (insn.modrm | 1) == 0xc9 || (insn.modrm & 0xf8) == 0xd8 ||
@@ -80,6 +111,9 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (p->cpl && gate_is(p, a, VECTOR_GP, GATE_TASK) && in_handler_of(b, VECTOR_UD) &&
 	    a->sregs.tr.selector != b->sregs.tr.selector)
 		return forced_at(p, b, interrupted(p, b), is_undefined);
+	if (p->cpl && failed_at(p, a) == failed_at(p, b) &&
+	    forced_at(p, a, failed_at(p, a), is_undefined))
+		return true;
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
 	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
@@ -100,10 +134,10 @@ bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)a;
 	(void)before;
-	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return forced_at(p, b, p->sregs.cs.base + b->regs.rip, has_bad_prefix);
-	return in_handler_of(b, VECTOR_UD) &&
-	       forced_at(p, b, interrupted(p, b), has_bad_prefix);
+	/* Handlers are conforming code at times, and their OUT faults, in turn. */
+	if (p->cpl == 3 && failed_at(p, b) / PAGE == AT_HANDLERS / PAGE)
+		return forced(p, b, has_bad_prefix);
+	return forced_at(p, b, failed_at(p, b), has_bad_prefix);
 }
 
 static bool is_cli_or_sti(program_t *p, struct insn insn)
@@ -120,9 +154,7 @@ bool forced_without_iopl(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	if (p->mode == MODE_VM86 ? ~p->regs.rflags & FLAGS_IOPL && !(p->sregs.cr4 & CR4_VME) :
 	    !(p->sregs.cr4 & CR4_PVI) || p->cpl != 3)
 		return false;
-	return in_handler_of(a, VECTOR_GP) ? forced_at(p, a, interrupted(p, a), is_cli_or_sti) :
-	       a->reason == KVM_EXIT_SHUTDOWN &&
-	       forced_at(p, a, p->sregs.cs.base + a->regs.rip, is_cli_or_sti);
+	return forced_at(p, a, failed_at(p, a), is_cli_or_sti);
 }
 
 static bool is_hlt(program_t *p, struct insn insn)
@@ -134,7 +166,7 @@ static bool is_hlt(program_t *p, struct insn insn)
 /* RIP is behind HLT on okvm, which may have prefixes of its own. */
 bool forced_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
+	uint64_t at = rip_of(b);
 	unsigned int i;
 
 	(void)before;
@@ -155,8 +187,8 @@ static bool is_sti(program_t *p, struct insn insn)
 /* Upstream holds interrupts off behind STI whatever IF has been. */
 bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = b->sregs.cs.base + b->regs.rip;
-	uint64_t flags = before ? before->regs.rflags : p->regs.rflags;
+	uint64_t at = rip_of(b);
+	uint64_t flags = before ? before->regs.rflags | flags_behind(p, before) : p->regs.rflags;
 	unsigned int i;
 
 	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)
@@ -183,19 +215,23 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	return a->reason == KVM_EXIT_MMIO && !a->exit[2] && b->reason == a->reason &&
 	       a->exit[0] == b->exit[0] && a->regs.rip == b->regs.rip &&
-	       forced_at(p, a, a->sregs.cs.base + a->regs.rip, reads_and_writes);
+	       forced_at(p, a, rip_of(a), reads_and_writes);
 }
 
 /* The same, where okvm faults on what must be written before it reads the device. */
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	uint64_t at = rip_of(a);
 
 	(void)before;
-	if (in_handler_of(a, VECTOR_PF) && in_handler_of(b, VECTOR_GP))
-		return interrupted(p, a) == interrupted(p, b) &&
-		       forced_at(p, a, interrupted(p, a), reads_and_writes);
-	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || !forced_at(p, a, at, reads_and_writes))
+	/* Upstream's page fault, which it may not deliver, is that of a read. */
+	if (failed_at(p, a) == failed_at(p, b) &&
+	    (in_handler_of(a, VECTOR_PF) || a->sregs.cr2 != b->sregs.cr2))
+		return forced_at(p, a, failed_at(p, a), reads_and_writes);
+	/* Without unrestricted guest it may be emulated without the prefix. */
+	if (a->reason != KVM_EXIT_MMIO || a->exit[2] ||
+	    !(forced_at(p, a, at, reads_and_writes) ||
+	      (p->how.restricted && reads_and_writes(p, insn_at(p, a)))))
 		return false;
 	if (b->reason == KVM_EXIT_SHUTDOWN)
 		return a->regs.rip == b->regs.rip;
@@ -226,23 +262,6 @@ bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_pushf);
 }
 
-static bool has_override(program_t *p, struct insn insn)
-{
-	(void)p;
-	return insn.override;
-}
-
-/* 64-bit code ignores prefixes of ES, CS, SS and DS; upstream picks the fault by them. */
-bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->mode == MODE_LONG64 &&
-	       ((in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_SS)) ||
-		(in_handler_of(a, VECTOR_SS) && in_handler_of(b, VECTOR_GP))) &&
-	       interrupted(p, a) == interrupted(p, b) &&
-	       forced_at(p, a, interrupted(p, a), has_override);
-}
-
 static bool is_mmx_move(program_t *p, struct insn insn)
 {
 	(void)p;
@@ -253,8 +272,12 @@ static bool is_mmx_move(program_t *p, struct insn insn)
 bool forced_mmx_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
+	if (memcmp(&a->regs, &b->regs, sizeof(a->regs)))
+		return false;
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return forced_at(p, a, rip_of(a), is_mmx_move);
 	return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && has_code(a->exit[2]) &&
-	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) && forced(p, a, is_mmx_move);
+	       forced(p, a, is_mmx_move);
 }
 
 static bool is_int(program_t *p, struct insn insn)
@@ -302,20 +325,66 @@ bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
 	return a->reason == KVM_EXIT_IO && b->reason == a->reason && a->regs.rip == b->regs.rip &&
-	       (forced_at(p, a, a->sregs.cs.base + a->regs.rip, is_rep_in) ||
+	       (forced_at(p, a, rip_of(a), is_rep_in) ||
 		(p->tables_moved && is_rep_in(p, insn_at(p, a))));
+}
+
+/* INS, OUTS, what UMIP is for, and what is behind the prefix: upstream emulates it always. */
+bool is_emulated(program_t *p, moment_t *m, uint64_t at)
+{
+	struct insn insn = insn_from(p, m, at);
+
+	return is_string_io(insn) || is_umip_insn(p, insn) || forced_at(p, m, at, is_any);
+}
+
+/* Does @m exit for a device in the midst of the instruction at @at? */
+static bool accesses_device(moment_t *m, uint64_t at)
+{
+	return m && m->reason == KVM_EXIT_MMIO && rip_of(m) == at;
 }
 
 /* Upstream's emulator checks no alignment. */
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	if (p->cpl == 3 && p->sregs.cr0 & CR0_AM && b->reason == KVM_EXIT_SHUTDOWN)
 		return b->regs.rflags & FLAG_AC &&
-		       forced_at(p, b, p->sregs.cs.base + b->regs.rip, is_any);
-	return in_handler_of(b, VECTOR_AC) && !in_handler_of(a, VECTOR_AC) &&
+		       is_emulated(p, b, p->sregs.cs.base + b->regs.rip);
+	/* #AC itself may not be delivered. */
+	return (in_handler_of(b, VECTOR_AC) || in_delivery_fault(b, VECTOR_AC)) &&
+	       !in_handler_of(a, VECTOR_AC) &&
 	       p->sregs.cr0 & CR0_AM && frame_item(p, b, 2) & FLAG_AC &&
-	       forced_at(p, b, interrupted(p, b), is_any);
+	       (is_emulated(p, b, interrupted(p, b)) || accesses_device(a, interrupted(p, b)) ||
+		accesses_device(before, interrupted(p, b)));
+}
+
+static bool is_enter(program_t *p, struct insn insn)
+{
+	(void)p;
+	return insn.opcode == 0xc8 && insn.prefix == 0x66;
+}
+
+/* ENTER with another operand size than that of the stack: upstream pushes by the stack's. */
+bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)before;
+	return forced(p, a, is_enter) && a->regs.rsp != b->regs.rsp &&
+	       (b->regs.rsp - a->regs.rsp + 6) % 2 == 0 && b->regs.rsp - a->regs.rsp + 6 <= 12;
+}
+
+/* Upstream gets SF, ZF and PF of AX behind AAM and AAD, the manual's are those of AL. */
+static bool is_aam(program_t *p, struct insn insn)
+{
+	(void)p;
+	return (insn.opcode | 1) == 0xd5;
+}
+
+bool forced_aam(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
+
+	(void)before;
+	return diff && !(diff & ~FLAGS_OF_RESULT) && a->regs.rip == b->regs.rip &&
+	       forced(p, a, is_aam);
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)
@@ -324,11 +393,22 @@ static bool leaves_flags_undefined(program_t *p, struct insn insn)
 	return undefined_flags(insn);
 }
 
+/* Does @m run, or has failed, where neither the program's instructions nor handlers are? */
+static bool is_astray(program_t *p, moment_t *m)
+{
+	uint64_t at = failed_at(p, m) != NOWHERE ? failed_at(p, m) : rip_of(m);
+
+	return at - p->code_start >= p->code_len && (at < AT_CODE || at >= AT_PML4);
+}
+
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
 
 	(void)before;
+	/* Other bytes than instructions look at them, too. */
+	if (is_astray(p, a) && is_astray(p, b))
+		return forced(p, a, leaves_flags_undefined);
 	return diff && !(diff & ~0x8d5ull) && a->regs.rip == b->regs.rip &&
 	       forced(p, a, leaves_flags_undefined);
 }

@@ -37,9 +37,11 @@ const uint32_t setup_msrs[8] = {
 
 /* ---- random numbers: splitmix64 ---- */
 
+#define RNG_STEP	0x9e3779b97f4a7c15ull
+
 uint64_t rng_next(struct rng *rng)
 {
-	uint64_t z = rng->state += 0x9e3779b97f4a7c15ull;
+	uint64_t z = rng->state += RNG_STEP;
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
@@ -596,6 +598,12 @@ static void make_fpu(struct program *p, struct rng *rng)
 	}
 }
 
+/* Pages that begin as something else than random bytes. */
+static bool is_plain(unsigned int at)
+{
+	return at < AT_IVT + PAGE || (at >= AT_CODE && at < AT_DATA);
+}
+
 /* Bytes that are no part of an instruction which reads a clock: 0fh is not among them. */
 static void fill_memory(struct program *p, struct rng *rng)
 {
@@ -603,13 +611,16 @@ static void fill_memory(struct program *p, struct rng *rng)
 	unsigned int i;
 
 	for (i = 0; i < AT_END; i += 8) {
+		if (is_plain(i)) {
+			rng->state += RNG_STEP * (PAGE / 8);
+			i += PAGE - 8;
+			continue;
+		}
 		word = rng_next(rng) & 0xf0f0f0f0f0f0f0f0ull;
 		memcpy(p->mem + i, &word, 8);
 	}
-	memset(p->mem + AT_IVT, 0, PAGE);
 	memset(p->mem + AT_CODE, 0xf4, CODE_BYTES);
 	memset(p->mem + AT_HANDLERS, 0xf4, PAGE);
-	memset(p->mem + AT_PML4, 0, AT_DATA - AT_PML4);
 }
 
 void generate(struct program *p, uint64_t seed, unsigned int index, struct how how)

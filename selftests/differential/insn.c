@@ -123,6 +123,11 @@ bool is_string_io(struct insn insn)
 	return insn.opcode >= 0x6c && insn.opcode <= 0x6f;
 }
 
+bool is_port_insn(struct insn insn)
+{
+	return is_string_io(insn) || (insn.opcode & 0xf4) == 0xe4;
+}
+
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn)
 {
@@ -154,7 +159,7 @@ uint64_t undefined_flags(struct insn insn)
 
 /* Opcodes with 0F that upstream's emulator has, a bit for each. */
 static const uint64_t upstream_two_byte[4] = {
-	0x013f0b0fff032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
+	0x013f0b0ff3032363ull, 0x800080000000ffffull, 0xfcffff3fffffffffull, 0x000000800000ff8bull,
 };
 
 static bool upstream_lacks_two_byte(struct insn insn)

@@ -23,8 +23,12 @@ struct insn {
 struct insn insn_from(program_t *p, moment_t *m, uint64_t at);
 /* Where may the memory operand of the instruction at @at be, by @m's registers? Less a segment. */
 bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea);
+/* moment.c */
+uint64_t rip_of(moment_t *m);
 bool is_string(struct insn insn);
 bool is_string_io(struct insn insn);
+/* IN and OUT, INS and OUTS. */
+bool is_port_insn(struct insn insn);
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn);
 bool is_umip_insn(program_t *p, struct insn insn);

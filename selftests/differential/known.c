@@ -12,130 +12,6 @@
 
 /* ---- circumstances ---- */
 
-/* Upstream emulates, round and round, the instruction that was to be interrupted. */
-static bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return a->timed_out && !b->timed_out && a->regs.rflags & FLAG_RF &&
-	       a->mp_state.mp_state == KVM_MP_STATE_RUNNABLE && delivery_leaves_ram(p, a, b);
-}
-
-/* The same with an interrupt: it stays where it is, instruction by instruction. */
-static bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->tables_moved &&
-	       (a->events.interrupt.injected > b->events.interrupt.injected ||
-		a->events.nmi.injected > b->events.nmi.injected);
-}
-
-/* The same, but that instruction fails; okvm says that the delivery does. */
-static bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	bool failed = is_error(a, KVM_INTERNAL_ERROR_EMULATION);
-
-	if (p->tables_moved && !before && p->events.exception.injected &&
-	    is_error(b, KVM_INTERNAL_ERROR_EMULATION))
-		return a->reason == KVM_EXIT_SHUTDOWN && delivery_leaves_ram(p, a, b);
-	return failed && a->exit[7] & VECTORING_VALID &&
-	       !(is_error(b, KVM_INTERNAL_ERROR_EMULATION) && b->exit[1]) &&
-	       delivery_leaves_ram(p, a, b);
-}
-
-/* The same, and that instruction ends in another exit; okvm writes what delivery writes. */
-static bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t rip = b->sregs.cs.base + b->regs.rip;
-
-	(void)before;
-	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
-	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 &&
-	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));
-}
-
-/* Does the exit in which a delivery ended have an address in memory? */
-static bool tells_gpa(moment_t *m)
-{
-	return m->exit[3] == EXIT_EPT_VIOLATION || m->exit[3] == EXIT_EPT_MISCONFIG;
-}
-
-static bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	/* The delivery is emulated, and cannot be. */
-	if (is_error(b, KVM_INTERNAL_ERROR_EMULATION) && !b->exit[1] &&
-	    (b->events.interrupt.injected || b->events.nmi.injected ||
-	     b->events.exception.injected))
-		return delivery_leaves_ram(p, a, b);
-	if (!is_error(b, DELIVERY_ERROR) || !(b->exit[2] & VECTORING_VALID))
-		return false;
-	/* okvm tells where the access was that failed. */
-	if (!is_error(a, DELIVERY_ERROR))
-		return p->tables_moved || (tells_gpa(b) && b->exit[5] >= AT_ROM) ||
-		       b->exit[3] == EXIT_APIC_ACCESS;
-	/* Both tell where the access was. */
-	return a->exit[3] != b->exit[3] &&
-	       (delivery_leaves_ram(p, a, b) ||
-		(tells_gpa(a) && tells_gpa(b) &&
-		 ((a->exit[5] >= AT_END && b->exit[5] >= AT_END) ||
-		  (a->exit[2] == b->exit[2] && a->exit[5] == b->exit[5] &&
-		   a->exit[5] >= AT_ROM))));
-}
-
-/* The same, the instruction is INS or OUTS, and the delivery fails. */
-static bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return b->reason == KVM_EXIT_SHUTDOWN && a->reason == KVM_EXIT_IO &&
-	       is_string_io(insn_at(p, b)) && a->regs.rip - b->regs.rip < 15 &&
-	       delivery_leaves_ram(p, a, b);
-}
-
-/*
- * Is there an event that may lead to @b's handler? A fault is one of an instruction at which @a is,
- * or which it has emulated without.
- */
-static bool may_be_delivered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	unsigned int vector = b->regs.rip % PAGE / HANDLER_BYTES;
-
-	if (vector >= 0x20 || vector <= VECTOR_OF || a->last_vector == vector ||
-	    (!before && p->events.exception.injected && p->events.exception.nr == vector))
-		return true;
-	return has_code(vector) || upstream_lacks(p, insn_from(p, b, interrupted(p, b))) ||
-	       a->sregs.cs.base + a->regs.rip - interrupted(p, b) < 15;
-}
-
-/* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
-static bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t from = before ? before->regs.rip : p->regs.rip;
-
-	/* Where no handler can be entered it is the end. */
-	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN && a->reason != b->reason)
-		return b->regs.rip == from && a->regs.rip != from;
-	/* RET and the like lead a program to a handler, but not to its privilege. */
-	return p->tables_moved && in_handlers(b) && may_be_delivered(p, a, b, before) &&
-	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
-}
-
-/* Page tables in read-only memory: upstream takes an entry of theirs for the operand. */
-static bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->tables_moved && a->reason == KVM_EXIT_MMIO && a->exit[0] >= AT_ROM &&
-	       a->exit[0] < AT_RAM2 && (b->reason != KVM_EXIT_MMIO || a->exit[0] != b->exit[0]);
-}
-
-/* The qualification of an EPT misconfiguration. */
-static bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR) &&
-	       a->exit[3] == EXIT_EPT_MISCONFIG && b->exit[3] == EXIT_EPT_MISCONFIG;
-}
-
 /* Nothing can be fetched from a device: the exit before that is told, and was of another kind. */
 static bool device_is_marked(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -147,64 +23,6 @@ static bool device_is_marked(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && a->regs.rip == b->regs.rip &&
 	       ((x == EXIT_EPT_VIOLATION && y == EXIT_EPT_MISCONFIG) ||
 		(x == EXIT_EPT_MISCONFIG && y == EXIT_EPT_VIOLATION));
-}
-
-/* A handler begins whose event was delivered across EPT violations on upstream. */
-static bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return a->zapped && a->regs.rip % HANDLER_BYTES == 0 &&
-	       ((same_but_frame(p, a, b, FLAG_RF) &&
-		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
-}
-
-/* The CPU has exited at a handler's begin; an EPT entry may be missing for its instruction. */
-static bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return (a->regs.rflags ^ b->regs.rflags) == FLAG_RF && a->regs.rip == b->regs.rip &&
-	       in_handlers(a) && !(a->regs.rip % HANDLER_BYTES) &&
-	       a->reason == KVM_EXIT_IRQ_WINDOW_OPEN && b->reason == a->reason;
-}
-
-/* The same where gates lead to another task, and RF is all that registers differ in. */
-static bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	struct kvm_regs regs = b->regs;
-	unsigned int i;
-
-	(void)before;
-	if ((a->regs.rflags ^ b->regs.rflags) & ~(uint64_t)FLAG_RF)
-		return false;
-	regs.rflags = a->regs.rflags;
-	if (memcmp(&a->regs, &regs, sizeof(regs)))
-		return false;
-	for (i = 0; i < 0x80; i++)
-		if (gate_is(p, a, i, GATE_TASK))
-			return true;
-	return false;
-}
-
-static bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)before;
-	return p->tables_moved &&
-	       (b->reason == KVM_EXIT_HLT || b->mp_state.mp_state == KVM_MP_STATE_HALTED) &&
-	       (a->timed_out || a->regs.rip > b->regs.rip ||
-		(a->reason == KVM_EXIT_DEBUG && a->regs.rip == b->regs.rip));
-}
-
-static bool software_event_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	const struct kvm_vcpu_events *ev = &p->events;
-
-	return !before && !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
-	       (p->guest_debug.control & KVM_GUESTDBG_INJECT_BP ||
-		(ev->exception.injected && (ev->exception.nr == VECTOR_BP ||
-					    ev->exception.nr == VECTOR_OF)) ||
-		(ev->interrupt.injected && ev->interrupt.soft));
 }
 
 static bool ins_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -236,7 +54,7 @@ static bool unknown_to_upstream(program_t *p, moment_t *a, moment_t *b, moment_t
 	/* In the local APIC's page upstream tries again and again. */
 	if (p->irqchip && a->timed_out && !b->timed_out && a->mp_state.mp_state == 0)
 		return upstream_lacks(p, insn_at(p, a));
-	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || a->exit[7] & VECTORING_VALID ||
+	if (!is_error(a, KVM_INTERNAL_ERROR_EMULATION) || delivered_event(a) & VECTORING_VALID ||
 	    (b->reason == KVM_EXIT_INTERNAL_ERROR && a->regs.rip == b->regs.rip))
 		return false;
 	/* A far jump in real mode beyond the limit: "not implemented". */
@@ -267,8 +85,13 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 	/* A far jump beyond the limit, after its operand has been read. */
 	if (p->sregs.ss.dpl == 3 && in_handler_of(a, VECTOR_UD) && before &&
 	    before->reason == KVM_EXIT_MMIO && upstream_gives_up(p, insn_at(p, before)) &&
-	    interrupted(p, a) == before->sregs.cs.base + before->regs.rip)
+	    interrupted(p, a) == rip_of(before))
 		return !in_handler_of(b, VECTOR_UD);
+	/* The same where nothing can be delivered: upstream has loaded CS. */
+	if (p->cpl == 3 && a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && before &&
+	    before->reason == KVM_EXIT_MMIO && before->regs.rip == a->regs.rip)
+		return upstream_gives_up(p, insn_at(p, before)) &&
+		       a->sregs.cs.selector != b->sregs.cs.selector;
 	if (b->reason != KVM_EXIT_MMIO || b->sregs.ss.dpl != 3)
 		return false;
 	/* RIP is behind what writes. */
@@ -283,15 +106,33 @@ static bool unknown_in_user_mode(program_t *p, moment_t *a, moment_t *b, moment_
 		return true;
 	if (gate_is(p, a, VECTOR_UD, GATE_TASK) && a->sregs.tr.selector != b->sregs.tr.selector)
 		return true;
+	/* SMEP forbids the handlers, that of the page fault as well. */
+	if (a->timed_out)
+		return p->sregs.cr4 & CR4_SMEP && in_handlers(a);
 	return a->reason == KVM_EXIT_SHUTDOWN ||
 	       (a->last_vector == VECTOR_UD && is_io(a, KVM_EXIT_IO_OUT) &&
 		a->exit[2] == VECTOR_UD);
 }
 
+/* Far calls and INT n: three writes at most, behind which RIP is somewhere else. */
+static bool pushes_frame(program_t *p, moment_t *m)
+{
+	struct insn insn;
+	unsigned int i;
+
+	for (i = 0; i < p->code_len; i++) {
+		insn = insn_from(p, m, p->code_start + i);
+		if (insn.opcode == 0x9a || (insn.opcode == 0xff && insn.reg == 3) ||
+		    (insn.opcode >= 0xcc && insn.opcode <= 0xce))
+			return true;
+	}
+	return false;
+}
+
 /* PUSHA, ENTER, far calls: several writes downwards, the last of them at the stack's top. */
 static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t above = b->exit[0] - a->exit[0], at = a->sregs.cs.base + a->regs.rip;
+	uint64_t above = b->exit[0] - a->exit[0], at = rip_of(a);
 	bool enter = at >= 4 && at < AT_END && p->mem[at - 4] == 0xc8;
 	bool pusha = at && at < AT_END && p->mem[at - 1] == 0x60;
 	unsigned int opcode = insn_at(p, a).opcode;
@@ -309,7 +150,8 @@ static bool only_last_push(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	if (p->mode == MODE_REAL && opcode >= 0xcc && opcode <= 0xce)
 		return above == 2;
 	return a->regs.rip == b->regs.rip && a->regs.rsp == b->regs.rsp &&
-	       (above == 1 || above == 2 || (pusha && above == 7) || (enter && above < 32));
+	       (((above == 1 || above == 2) && pushes_frame(p, a)) || (pusha && above == 7) ||
+		(enter && above < 32));
 }
 
 static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -324,58 +166,6 @@ static bool step_after_device_write(program_t *p, moment_t *a, moment_t *b, mome
 	return before->regs.rflags & FLAG_TF &&
 	       (b->last_vector == VECTOR_DB || b->reason == KVM_EXIT_SHUTDOWN ||
 		b->debugregs.dr6 & DR6_BS);
-}
-
-/* Has an instruction since @before left the flags of @diff undefined? Jumps may lead back. */
-static bool leaves_undefined(program_t *p, moment_t *m, moment_t *before, uint64_t diff)
-{
-	uint64_t to = in_handlers(m) ? interrupted(p, m) : m->sregs.cs.base + m->regs.rip;
-	uint64_t from = before && !in_handlers(before) ?
-			before->sregs.cs.base + before->regs.rip : p->code_start;
-	unsigned int i;
-
-	for (i = 0; i < p->code_len; i++)
-		if ((from > to || (p->code_start + i >= from && p->code_start + i < to)) &&
-		    !(diff & ~undefined_flags(insn_from(p, m, p->code_start + i))))
-			return true;
-	return false;
-}
-
-static bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t diff = a->regs.rflags ^ b->regs.rflags, at = a->sregs.cs.base + a->regs.rip;
-	unsigned int i;
-
-	if (!diff)
-		return false;
-	if (before && before->reason == KVM_EXIT_MMIO &&
-	    !(diff & ~undefined_flags(insn_at(p, before))))
-		return true;
-	/* Page tables in read-only memory: all is emulated. The local APIC makes no exit. */
-	if ((p->tables_moved || p->irqchip) && a->regs.rip == b->regs.rip &&
-	    leaves_undefined(p, a, before, diff))
-		return true;
-	/* Read-only memory was read without an exit. */
-	for (i = 2; is_mmio_write(a) && i < 15 && i <= at; i++)
-		if (!(diff & ~undefined_flags(insn_from(p, a, at - i))))
-			return true;
-	return false;
-}
-
-/* An instruction on a device has left flags undefined, and a jump looks at them. */
-static bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	unsigned int opcode, i;
-
-	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip ||
-	    !undefined_flags(insn_at(p, before)))
-		return false;
-	for (i = 0; i < p->code_len; i++) {
-		opcode = insn_from(p, a, p->code_start + i).opcode;
-		if ((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80)
-			return true;
-	}
-	return false;
 }
 
 /* LEAVE, far returns, IRET, POPA: what takes more than one datum from the stack. */
@@ -399,7 +189,7 @@ static bool undefined_fetched(program_t *p, moment_t *a, moment_t *b, moment_t *
 	if (in_handler_of(a, VECTOR_UD) && in_handler_of(b, VECTOR_UD))
 		at = interrupted(p, a);
 	else if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
-		at = a->sregs.cs.base + a->regs.rip;
+		at = rip_of(a);
 	else
 		return false;
 	return at % PAGE > PAGE - 15 && a->regs.rip == b->regs.rip &&
@@ -422,12 +212,14 @@ static bool popa_moves_first(program_t *p, moment_t *a, moment_t *b, moment_t *b
 /* Did upstream emulate what @m exited for, or the instruction behind which @m stands? */
 static bool emulated_at(program_t *p, moment_t *m)
 {
-	uint64_t at = m->sregs.cs.base + m->regs.rip;
+	uint64_t at = rip_of(m);
 
 	return m->reason == KVM_EXIT_MMIO || p->tables_moved ||
 	       is_string_io(insn_at(p, m)) ||
 	       is_umip_insn(p, insn_at(p, m)) ||
-	       (p->how.prefix && at < AT_HANDLERS && !memcmp(p->mem + at, "\x0f\x0bkvm", 5));
+	       (p->how.prefix && at >= AT_CODE && at < AT_HANDLERS &&
+		(!memcmp(p->mem + at, "\x0f\x0bkvm", 5) ||
+		 !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5)));
 }
 
 /* Has upstream emulated something since the debugger's state was set? */
@@ -447,16 +239,34 @@ static bool emulated_since(program_t *p, moment_t *a)
 	return emulated_at(p, &start) || a[-(int)a->nr].sregs.tr.base != p->sregs.tr.base;
 }
 
+static bool only_inner_stack_differs(program_t *p, moment_t *a, moment_t *b)
+{
+	uint32_t inner;
+	unsigned int i;
+
+	memcpy(&inner, p->mem + AT_TSS + 4, 4);
+	for (i = 0; i < PAGES; i++)
+		if (a->pages[i] != b->pages[i] && i != guest_physical(p, inner - 1) / PAGE)
+			return false;
+	return !memcmp(&a->regs, &b->regs, sizeof(a->regs));
+}
+
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
-	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) || !emulated_since(p, a))
+	uint64_t task = before ? before->sregs.tr.base : p->sregs.tr.base;
+
+	/* Upstream may have switched to another task and back. */
+	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
+	    !(emulated_since(p, a) || b->sregs.tr.base != task))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
 		       (a->reason != KVM_EXIT_DEBUG || a->regs.rip != b->regs.rip ||
 			!(a->exit[2] & DR6_BS));
+	/* No handler can be entered any more; the first frame is on the inner stack. */
+	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason)
+		return only_inner_stack_differs(p, a, b);
 	if (a->frame_rest != b->frame_rest)
 		return stack_differs(p, a, b);
 	return same_but_frame(p, a, b, FLAG_TF) &&
@@ -472,54 +282,6 @@ static bool large_page_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       !(b->last_vector == VECTOR_PF && b->fault_code & FAULT_RSVD);
 }
 
-/* An entry that cannot be: an NMI that is delivered in its own handler. */
-static bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	return !before && p->events.nmi.injected && p->events.nmi.masked &&
-	       a->reason == KVM_EXIT_FAIL_ENTRY && b->reason == a->reason;
-}
-
-/* Userspace has injected an interrupt while an instruction waited for it, which faults. */
-static bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	if (!before || a->events.interrupt.injected ||
-	    (before->reason != KVM_EXIT_MMIO && before->reason != KVM_EXIT_IO &&
-	     before->reason != KVM_EXIT_X86_RDMSR && before->reason != KVM_EXIT_X86_WRMSR) ||
-	    !(before->events.interrupt.injected || before->shared[0]))
-		return false;
-	/* The fault cannot be delivered. */
-	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR))
-		return b->events.interrupt.injected && a->exit[2] == b->exit[2] &&
-		       !memcmp(&a->regs, &b->regs, sizeof(a->regs));
-	/* The fault's handler is interrupted at once. */
-	if (in_handlers(b) && is_io(b, KVM_EXIT_IO_OUT) && b->exit[2] >= 0x20)
-		return in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && a->exit[2] < 0x20 &&
-		       frame_item(p, b, 0) == a->regs.rip;
-	return b->events.interrupt.injected &&
-	       (in_handlers(b) || b->reason == KVM_EXIT_SHUTDOWN) && a->reason == b->reason &&
-	       !memcmp(a->exit, b->exit, sizeof(a->exit)) &&
-	       !memcmp(&a->regs, &b->regs, sizeof(a->regs)) &&
-	       !memcmp(a->pages, b->pages, sizeof(a->pages));
-}
-
-/* An exception while another is being delivered, which is no page fault. */
-static bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)p;
-	(void)before;
-	return is_error(a, SIMULTANEOUS_ERROR) && a->exit[2] & VECTORING_VALID &&
-	       !is_error(b, SIMULTANEOUS_ERROR);
-}
-
-/* #DF is being delivered, and a debugger injects #DB or #BP. */
-static bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	(void)b;
-	return !before && p->events.exception.injected &&
-	       p->events.exception.nr == VECTOR_DF && a->reason == KVM_EXIT_SHUTDOWN &&
-	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
-}
-
 /* Is @m at @vector's handler, in another one that has interrupted it, or in that of its fault? */
 static bool begins_handler(program_t *p, moment_t *m, unsigned int vector)
 {
@@ -533,7 +295,10 @@ static bool begins_handler(program_t *p, moment_t *m, unsigned int vector)
 /* Without unrestricted guest: a state that the CPU does not enter, nor upstream emulate. */
 static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
+	if (p->how.restricted && !before && p->events.exception.injected &&
+	    a->sregs.cs.selector != b->sregs.cs.selector &&
+	    begins_handler(p, b, p->events.exception.nr))
+		return true;
 	/* And while upstream emulates it injects nothing. */
 	if (p->how.restricted &&
 	    ((a->events.interrupt.injected && !b->events.interrupt.injected &&
@@ -543,15 +308,6 @@ static bool state_not_entered(program_t *p, moment_t *a, moment_t *b, moment_t *
 		return true;
 	return p->how.restricted && is_error(a, KVM_INTERNAL_ERROR_EMULATION) &&
 	       a->exit[3] == EXIT_INVALID_STATE && !is_error(b, KVM_INTERNAL_ERROR_EMULATION);
-}
-
-/* Without unrestricted guest one side emulates what the other lets the CPU run. */
-static bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
-
-	return p->how.restricted && diff && a->regs.rip == b->regs.rip &&
-	       leaves_undefined(p, a, before, diff);
 }
 
 /* The I/O permission bit map is in a page of user mode, which SMAP forbids to be read. */
@@ -577,7 +333,7 @@ static bool fewer_bytes_told(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	(void)before;
 	return is_error(a, KVM_INTERNAL_ERROR_EMULATION) && a->exit[2] & 1 &&
 	       is_error(b, KVM_INTERNAL_ERROR_EMULATION) && x[0] < y[0] && y[0] < 16 &&
-	       !((a->sregs.cs.base + a->regs.rip + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
+	       !((rip_of(a) + x[0]) % PAGE) && !memcmp(x + 1, y + 1, x[0]);
 }
 
 /* Upstream reads the second page of an operand at once, okvm when the first has been answered. */
@@ -626,9 +382,9 @@ static bool privilege_is_checked(program_t *p, moment_t *a, moment_t *b, moment_
 	uint16_t code;
 
 	(void)before;
-	if (!in_handler_of(b, VECTOR_GP))
+	if (!in_handler_of(b, VECTOR_GP) && b->reason != KVM_EXIT_SHUTDOWN)
 		return false;
-	i = loads_segment(insn_from(p, b, interrupted(p, b)));
+	i = loads_segment(insn_from(p, b, failed_at(p, b)));
 	/* And then at times because the segment is not present. */
 	memcpy(&code, b->frame, sizeof(code));
 	desc = descriptor(p, b, code);
@@ -646,6 +402,31 @@ static bool reads_time(struct insn insn, moment_t *m)
 {
 	return insn.opcode == 0xf31 || (insn.opcode == 0xf32 && m->regs.rcx == MSR_TSC) ||
 	       (insn.opcode == 0xf01 && insn.modrm == 0xf9);
+}
+
+#define MSR_CLOCK	0x12		/* MSR_KVM_SYSTEM_TIME */
+#define MSR_CLOCK_NEW	0x4b564d01
+#define CLOCK_BYTES	32
+
+static bool sets_clock_across(struct insn insn, moment_t *m)
+{
+	uint64_t rcx = (uint32_t)m->regs.rcx, rax = m->regs.rax;
+
+	return insn.opcode == 0xf30 && (rcx == MSR_CLOCK || rcx == MSR_CLOCK_NEW) && rax & 1 &&
+	       (rax & (PAGE - 2)) + CLOCK_BYTES > PAGE;
+}
+
+/* The guest has put kvmclock where a page ends in it; upstream writes it to address 0 then. */
+static bool clock_across_pages(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	unsigned int i;
+
+	(void)b;
+	(void)before;
+	for (i = 0; i <= a->nr; i++)
+		if (insn_before(p, a - i, sets_clock_across))
+			return true;
+	return false;
 }
 
 /* It is not the same twice. */
@@ -672,28 +453,47 @@ static bool clflush_reads(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       a->regs.rip != b->regs.rip && insn.opcode == 0xfae && insn.reg == 7;
 }
 
-/* OUTS of 64-bit code with a prefix of SS, at an address that is none. */
+/* #GP, or the double fault or the end if #GP cannot be delivered. */
+static bool is_gp_or_df(moment_t *m)
+{
+	return in_handler_of(m, VECTOR_GP) || in_handler_of(m, VECTOR_DF) ||
+	       m->reason == KVM_EXIT_SHUTDOWN;
+}
+
+/* 64-bit code that is emulated, with a prefix of a segment, at an address that is none. */
 static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	struct insn insn;
-
 	(void)before;
-	if (p->mode != MODE_LONG64 || !in_handler_of(a, VECTOR_SS) ||
-	    !in_handler_of(b, VECTOR_GP) || interrupted(p, a) != interrupted(p, b))
+	if (p->mode != MODE_LONG64 || failed_at(p, a) != failed_at(p, b) ||
+	    !((in_handler_of(a, VECTOR_SS) && is_gp_or_df(b)) ||
+	      (is_gp_or_df(a) && in_handler_of(b, VECTOR_SS))))
 		return false;
-	insn = insn_from(p, b, interrupted(p, b));
-	return is_string_io(insn) && insn.override;
+	return insn_from(p, b, failed_at(p, b)).override && is_emulated(p, b, failed_at(p, b));
+}
+
+static bool compares_string(struct insn insn)
+{
+	return (insn.opcode & ~9u) == 0xa6;
 }
 
 /* Page tables in read-only memory, and an operand in two pages: both are read in one step. */
 static bool second_page_misread(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
 	/* What is read there may have been a table. */
 	if (p->tables_moved && b->reason == KVM_EXIT_MMIO && !b->exit[2] && !(b->exit[0] % PAGE))
 		return a->regs.rip > b->regs.rip && a->regs.rip - b->regs.rip < 15;
-	return p->tables_moved && a->regs.rip == b->regs.rip && a->reason == b->reason &&
-	       !memcmp(a->exit, b->exit, sizeof(a->exit)) && a->pages[11] != b->pages[11];
+	/* Or the datum is taken from there. */
+	if (p->tables_moved && before && before->reason == KVM_EXIT_MMIO && !before->exit[2] &&
+	    !((before->exit[0] + before->exit[1]) % PAGE) && a->regs.rip == b->regs.rip)
+		return a->regs.rip > before->regs.rip && a->regs.rip - before->regs.rip < 15;
+	if (!p->tables_moved || a->regs.rip != b->regs.rip || a->reason != b->reason ||
+	    memcmp(a->exit, b->exit, sizeof(a->exit)))
+		return false;
+	/* Without an exit: CMPS and SCAS have just read across a page's end. */
+	if (a->regs.rflags != b->regs.rflags && !((a->regs.rflags ^ b->regs.rflags) & ~0x8d5ull) &&
+	    compares_string(insn_from(p, a, rip_of(a) - 1)))
+		return b->regs.rdi % PAGE < 8 || b->regs.rsi % PAGE < 8;
+	return a->pages[11] != b->pages[11];
 }
 
 /* An instruction behind STI or MOV SS has failed, and its exception waits. */
@@ -717,7 +517,15 @@ static bool blocked_nmi_wakes(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       /* Nothing but the NMI has ended HLT. */
 	       !(in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) &&
 		 (a->exit[2] >= 0x20 || a->exit[2] == VECTOR_NMI) &&
-		 interrupted(p, a) == b->sregs.cs.base + b->regs.rip);
+		 interrupted(p, a) == rip_of(b));
+}
+
+/* Userspace has set the halted state and blocking by STI or MOV SS, which HLT would have ended. */
+static bool blocked_halt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+{
+	(void)b;
+	return !before && a->timed_out && a->mp_state.mp_state == KVM_MP_STATE_HALTED &&
+	       a->events.interrupt.shadow && a->events.nmi.pending && p->events.interrupt.shadow;
 }
 
 /* A vCPU that waits for INIT or SIPI, and an event that cannot wake it. */
@@ -749,17 +557,6 @@ static bool second_nmi_is_told(program_t *p, moment_t *a, moment_t *b, moment_t 
 	(void)before;
 	return a->events.nmi.pending == 1 && b->events.nmi.pending == 2 && nmis_left(p, b) >= 2 &&
 	       !uname(&name) && !strncmp(name.release, "6.1.", 4);
-}
-
-/* Two events are injected at once, and the CPU does not enter; upstream has tried before. */
-static bool one_event_at_entry(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	const struct kvm_vcpu_events *ev = &p->events;
-
-	return !before && a->reason == KVM_EXIT_FAIL_ENTRY && b->reason == a->reason &&
-	       ev->exception.injected + ev->interrupt.injected + ev->nmi.injected > 1 &&
-	       a->events.interrupt.injected + a->events.nmi.injected <
-	       b->events.interrupt.injected + b->events.nmi.injected;
 }
 
 /* Near CALL and PUSH of memory: the stack is in a device, at the operand's place in its page. */
@@ -873,6 +670,9 @@ static const struct known rows[] = {
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "regs.rflags", rf_across_exits, true,
 	  "likewise, and a task's flags have it", "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "mem.*", rf_of_a_trap, true,
+	  "an EPT violation saves RF, which Bochs pushes if the instruction then ends with a trap",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "regs.rflags", rf_at_window, true,
 	  "an EPT violation saves RF; which pages have EPT entries is each hypervisor's choice",
 	  "Saving RIP, RSP, RFLAGS, and SSP" },
@@ -920,12 +720,21 @@ static const struct known rows[] = {
 	{ "mem.11", write_looks_first, false,
 	  "likewise for all that writes to what it reads, before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_with_smap, true,
+	  "with SMAP upstream reads the prefix as data, which a page of user mode is not for",
+	  "Determination of Access Rights" },
+	{ "*", forced_without_fetch, true,
+	  "likewise where the prefix ends in a page that cannot be executed",
+	  "Determination of Access Rights" },
+	{ "*", forced_enter, true,
+	  "behind the prefix: upstream's ENTER pushes by the size of the stack, not the operand's",
+	  "ENTER" },
 	{ "*", forced_unknown, true,
 	  "behind the prefix: upstream's emulator has no such instruction, and raises #UD",
 	  "KVM's API, KVM_EXIT_INTERNAL_ERROR" },
 	{ "*", forced_privileged, true,
 	  "behind the prefix: upstream checks the privilege for instructions that it has not",
-	  "MWAIT; VMRUN; MOV (Move to/from Control Registers)" },
+	  "MWAIT; VMRUN; MOV (Move to/from Control Registers, Debug Registers)" },
 	{ "*", forced_bad_prefix, true,
 	  "behind the prefix: upstream ignores prefixes that make an instruction undefined",
 	  "Instruction Prefixes; FXRSTOR; MOVNTI" },
@@ -941,6 +750,8 @@ static const struct known rows[] = {
 	  "Type Checking; Access Rights" },
 	{ "mem.11", forced_write_has_read, true,
 	  "likewise, and upstream has read memory", "Type Checking; Accessed and Dirty Flags" },
+	{ "mem.10", forced_write_has_read, true, "likewise in a large page",
+	  "Type Checking; Accessed and Dirty Flags" },
 	{ "mem.11", forced_clflush, true,
 	  "behind the prefix: upstream reads what CLFLUSH names", "CLFLUSH" },
 	{ "xsave.0", forced_mmx_faults, true,
@@ -958,15 +769,15 @@ static const struct known rows[] = {
 	  "PUSHF/PUSHFD/PUSHFQ" },
 	{ "*", forced_rep_in, true,
 	  "behind the prefix: upstream repeats IN with REP", "IN; Instruction Prefixes" },
-	{ "*", forced_override, true,
-	  "behind the prefix: 64-bit code ignores prefixes of ES, CS, SS and DS, not so upstream",
-	  "Segment Override Prefixes" },
 	{ "*", forced_alignment, true,
-	  "behind the prefix: upstream's emulator checks no alignment",
+	  "what upstream emulates has no alignment check",
 	  "Alignment Check Exception (#AC)" },
 	{ "mem.1*", forced_write_looks_first, false,
 	  "behind the prefix: okvm translates for writing before it reads a device",
 	  "Accessed and Dirty Flags" },
+	{ "*", forced_aam, true,
+	  "behind the prefix: upstream's flags of AAM and AAD are those of AX instead of AL",
+	  "AAM; AAD" },
 	{ "*", forced_flags, true,
 	  "behind the prefix: flags that the manual leaves undefined", "EFLAGS Cross-Reference" },
 	{ "mem.11", undefined_fetched, true,
@@ -1016,9 +827,21 @@ static const struct known rows[] = {
 	{ "*", mov_dr_beyond, true,
 	  "under a debugger upstream takes DR8 to DR15 for DR0 to DR7",
 	  "MOV (Move to/from Debug Registers)" },
-	{ "*", interrupt_behind_mov_ss, true,
-	  "upstream fails the entry with an interrupt that is injected in the midst of a MOV to SS",
-	  "Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "events.irq.shadow", second_ss_load_blocks, false,
+	  "of two loads of SS one behind the other upstream lets only the first block",
+	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "shared.ready", second_ss_load_blocks, false, "likewise, and userspace may inject",
+	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
+	{ "*", mov_dr_meets_breakpoint, true,
+	  "Bochs forgets RF at the exit of a MOV DR, which upstream emulates",
+	  "Saving RIP, RSP, RFLAGS, and SSP" },
+	{ "*", interrupt_in_the_midst, true,
+	  "upstream fails the entry with an interrupt injected in the midst of what blocks it",
+	  "Masking Exceptions and Interrupts When Switching Stacks; POPF; IRET" },
+	{ "exit.2", breakpoint_insn_told, false,
+	  "upstream leaves DR6 of #BP as the exit before has left the memory",
+	  "KVM's API, KVM_EXIT_DEBUG" },
+	{ "exit.3", breakpoint_insn_told, false, "likewise, DR7", "KVM's API, KVM_EXIT_DEBUG" },
 	{ "*", exceptions_meet, true,
 	  "upstream gives up when an exception meets another but a page fault",
 	  "Interrupt 8 - Double Fault Exception (#DF)" },
@@ -1062,6 +885,8 @@ static const struct known rows[] = {
 	  "Debug Status Register (DR6)" },
 	{ "mem.*", table_in_ldt, true,
 	  "upstream names no selector if LTR's is one of the LDT", "LTR" },
+	{ "events.exception.code", table_in_ldt, true, "likewise, and #GP cannot be delivered",
+	  "LTR" },
 	{ "*", window_in_delivery, true,
 	  "upstream asks for no interrupt window while it injects an interrupt",
 	  "KVM's API, request_interrupt_window" },
@@ -1074,6 +899,9 @@ static const struct known rows[] = {
 	{ "*", port_meets_breakpoint, true,
 	  "upstream has lost RF when it emulates a port or UMIP: the breakpoint is met again",
 	  "Instruction-Breakpoint Exception Condition" },
+	{ "mem.0", clock_across_pages, true,
+	  "upstream writes kvmclock to address 0 if it is asked for one in two pages",
+	  "KVM's API, MSR_KVM_SYSTEM_TIME" },
 	{ "regs.r*", time_was_read, true, "the time is not the same twice", "RDTSC; RDMSR" },
 	{ "sregs.ss.*", no_stack_segment, true,
 	  "upstream makes a segment of no selector",
@@ -1085,7 +913,7 @@ static const struct known rows[] = {
 	{ "*", popf_reads_first, true,
 	  "upstream raises #GP only when it has read the stack", "POPF/POPFD/POPFQ" },
 	{ "*", override_is_ignored, true,
-	  "64-bit code ignores the prefix of SS, upstream raises #SS",
+	  "64-bit code ignores prefixes of ES, CS, SS and DS, upstream picks #GP or #SS by them",
 	  "Segment Override Prefixes" },
 	{ "*", second_page_misread, true,
 	  "upstream emulates with the address of a page table: the second page is another",
@@ -1116,6 +944,9 @@ static const struct known rows[] = {
 	  "Local APIC Register Address Map" },
 	{ "*", blocked_nmi_wakes, true,
 	  "upstream ends HLT for an NMI that is blocked", "HLT; Nonmaskable Interrupt (NMI)" },
+	{ "*", blocked_halt, true,
+	  "upstream lets no NMI end a halted state with blocking by STI or MOV SS, which cannot be",
+	  "HLT; Checks on Guest Non-Register State" },
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },

@@ -32,12 +32,15 @@ struct vm {
 	bool ram2, rom_writable, zapped;
 	unsigned int nmis;
 	uint32_t guest_debug;		/* KVM_GUESTDBG_* */
+	uint64_t rflags;		/* as userspace has seen or set them last */
 	uint64_t ioctls;		/* failed ones */
 	unsigned int halts, reads;
 	unsigned int limit_us;		/* of one KVM_RUN */
+	uint64_t pages[PAGES];		/* hashes of what is in seen_memory, 0 if nothing is */
 };
 
 static uint8_t *guest_memory;
+static uint8_t seen_memory[AT_END];	/* as it was when it was last hashed */
 static struct kvm_run *volatile running;
 
 static void __attribute__((noreturn)) give_up(const char *what)
@@ -261,6 +264,7 @@ static void set_state(struct vm *vm)
 	if (debug.control)
 		state_ioctl(vm, 7, KVM_SET_GUEST_DEBUG, &debug);
 	vm->guest_debug = debug.control;
+	vm->rflags = regs.rflags;
 }
 
 /* ---- what is seen ---- */
@@ -328,6 +332,26 @@ static void see_exit(const struct vm *vm, struct moment *m)
 	}
 }
 
+/* Hashing takes an emulated machine longer than comparing: only what has changed is hashed. */
+static void see_pages(struct vm *vm, struct moment *m)
+{
+	const uint8_t *at_first = vm->p->mem, *now = guest_memory;
+	uint8_t *seen = seen_memory;
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++, at_first += PAGE, seen += PAGE, now += PAGE) {
+		if (!memcmp(at_first, now, PAGE)) {
+			m->pages[i] = 0;
+			continue;
+		}
+		if (!vm->pages[i] || memcmp(seen, now, PAGE)) {
+			memcpy(seen, now, PAGE);
+			vm->pages[i] = hash_page(seen) | 1;
+		}
+		m->pages[i] = vm->pages[i];
+	}
+}
+
 /* What means nothing is not compared: the parts of an unusable segment, of no event. */
 static void forget_meaningless(struct moment *m)
 {
@@ -354,8 +378,7 @@ static void forget_meaningless(struct moment *m)
 /* The top of the stack by itself: an exception's frame, if a handler begins. */
 static void see_frame(const struct vm *vm, struct moment *m)
 {
-	uint64_t la = m->sregs.efer >> 10 & 1 ? m->regs.rsp :
-		      (uint32_t)(m->sregs.ss.base + m->regs.rsp), at;
+	uint64_t la = stack_top(m), at;
 	unsigned int len = sizeof(m->frame);
 	uint8_t page[PAGE];
 
@@ -394,8 +417,7 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 		vm->ioctls |= 1 << 23;
 	for (i = 0; i < MSRS; i++)
 		m->msrs[i] = msrs.entries[i].data;
-	for (i = 0; i < PAGES; i++)
-		m->pages[i] = hash_page(guest_memory + i * PAGE);
+	see_pages(vm, m);
 	m->shared[0] = vm->run->ready_for_interrupt_injection;
 	m->shared[1] = vm->run->if_flag;
 	m->shared[2] = vm->run->flags;
@@ -406,6 +428,8 @@ static void see_state(struct vm *vm, struct moment *m, bool copy)
 	m->nmis = vm->nmis;
 	m->slots = vm->ram2 | vm->rom_writable << 1;
 	m->guest_debug = vm->guest_debug;
+	m->flags_before = vm->rflags;
+	vm->rflags = m->regs.rflags;
 	see_frame(vm, m);
 	forget_meaningless(m);
 	vm->ioctls = 0;
@@ -472,6 +496,7 @@ static void change_register(struct vm *vm)
 	if (rng_percent(&vm->rng, 20))
 		regs.rflags ^= 1ull << PICK(&vm->rng, ((uint8_t[]){ 0, 6, 8, 9, 10, 16 }));
 	state_ioctl(vm, 24, KVM_SET_REGS, &regs);
+	vm->rflags = regs.rflags;
 }
 
 static void change_memory(struct vm *vm)

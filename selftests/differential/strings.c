@@ -68,7 +68,7 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	struct insn insn = insn_at(p, b);
 
 	if (!(p->tables_moved && a->reason == KVM_EXIT_DEBUG) &&
-	    !forced_at(p, b, b->sregs.cs.base + b->regs.rip, is_repeated_string) &&
+	    !forced_at(p, b, rip_of(b), is_repeated_string) &&
 	    !(before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO) &&
 	      before->regs.rip == b->regs.rip))
 		return false;
@@ -79,21 +79,17 @@ bool string_steps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 /* @m without the frame of an interrupt or NMI whose handler interrupts another one at its begin. */
 static struct moment without_frame(program_t *p, moment_t *m)
 {
+	uint64_t from = frame_item(p, m, 0);
 	struct moment x = *m;
-	unsigned int len;
-	uint64_t from;
+	unsigned int len, vector = m->regs.rip % PAGE / HANDLER_BYTES;
 
-	/* It may be no OUT that has ended KVM_RUN there. */
-	if (in_handlers(m) && !(m->regs.rip % HANDLER_BYTES))
-		x.exit[2] = m->regs.rip % PAGE / HANDLER_BYTES;
-	from = frame_item(p, &x, 0);
 	if (!in_handlers(m) || from < AT_HANDLERS || from >= AT_HANDLERS + PAGE ||
-	    from % HANDLER_BYTES || (x.exit[2] != VECTOR_NMI && x.exit[2] < 0x20))
+	    from % HANDLER_BYTES || (vector != VECTOR_NMI && vector < 0x20))
 		return x;
 	len = frame_width(p, &x) * (m->sregs.efer >> 10 & 1 ? 5 : 3);
 	memmove(x.frame, x.frame + len, sizeof(x.frame) - len);
 	memset(x.frame + sizeof(x.frame) - len, 0, len);
-	x.exit[2] = from % PAGE / HANDLER_BYTES;
+	x.regs.rip = from;
 	return x;
 }
 
@@ -106,7 +102,7 @@ bool string_interrupted(program_t *p, moment_t *a, moment_t *b, moment_t *before
 	/* In 64-bit mode the other frame is further up than what is known of the stack. */
 	if (a->sregs.efer >> 10 & 1 && before && stack_differs(p, a, b))
 		return !(uint16_t)a->regs.rcx && !(frame_item(p, a, 0) % HANDLER_BYTES) &&
-		       is_repeated(p, before, before->sregs.cs.base + before->regs.rip);
+		       is_repeated(p, before, rip_of(before));
 	return !(uint16_t)a->regs.rcx && same_but_frame(p, &x, &y, FLAG_RF) && to > from &&
 	       to - from < 8 && is_repeated(p, before ?: &(struct moment){ .sregs = p->sregs },
 					    interrupted(p, &x));
@@ -122,16 +118,19 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (!(from->regs.rflags & FLAG_TF || p->how.prefix))
 		return false;
 	/* The trap cannot be delivered, or an NMI interrupts its handler at once. */
-	at = from->sregs.cs.base + from->regs.rip;
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason && a->regs.rip == b->regs.rip)
+		return b->debugregs.dr6 & DR6_BS && a->regs.rcx < b->regs.rcx &&
+		       forced_at(p, b, rip_of(b), is_repeated_string);
+	at = rip_of(from);
 	if (b->reason == KVM_EXIT_SHUTDOWN ||
 	    (in_handler_of(b, VECTOR_NMI) &&
 	     frame_item(p, b, 0) == AT_HANDLERS + VECTOR_DB * HANDLER_BYTES))
 		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
-		       a->reason == KVM_EXIT_MMIO && a->sregs.cs.base + a->regs.rip == at;
+		       a->reason == KVM_EXIT_MMIO && rip_of(a) == at;
 	/* It waits, as userspace has only had the iteration completed. */
 	if (b->events.exception.pending && b->events.exception.nr == VECTOR_DB)
 		return b->debugregs.dr6 & DR6_BS && is_repeated(p, from, at) &&
-		       b->sregs.cs.base + b->regs.rip == at && a->reason == KVM_EXIT_MMIO;
+		       rip_of(b) == at && a->reason == KVM_EXIT_MMIO;
 	/* What its delivery raises has the same address. */
 	if (!in_handler_of(b, VECTOR_DB) &&
 	    !(b->debugregs.dr6 & DR6_BS && (in_handler_of(b, VECTOR_DF) ||
@@ -140,7 +139,7 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	at = interrupted(p, b);
 	if (!is_repeated(p, from, at) || !(frame_item(p, b, 2) & FLAG_TF))
 		return false;
-	return a->regs.rcx < b->regs.rcx || a->sregs.cs.base + a->regs.rip == at ||
+	return a->regs.rcx < b->regs.rcx || rip_of(a) == at || failed_at(p, a) == at ||
 	       (in_handler_of(a, VECTOR_DB) && interrupted(p, a) > at);
 }
 
@@ -150,7 +149,7 @@ bool string_traps_late(program_t *p, moment_t *a, moment_t *b, moment_t *before)
  */
 bool string_pauses(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : 0;
+	uint64_t at = before ? rip_of(before) : 0;
 	bool in_handler = in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT);
 
 	if (!before || before->reason != KVM_EXIT_MMIO || !is_repeated(p, before, at) ||
@@ -184,8 +183,11 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 /* Does a string's destination, which it has come to, lie where the instructions are? */
 static bool writes_code(program_t *p, moment_t *m)
 {
-	uint64_t base = p->mode == MODE_LONG64 ? 0 : m->sregs.es.base;
-	uint64_t at = guest_physical(p, base + m->regs.rdi);
+	/* A handler of virtual-8086 mode has lost ES. */
+	uint64_t base = p->mode == MODE_LONG64 ? 0 :
+			m->sregs.es.unusable ? p->sregs.es.base : m->sregs.es.base;
+	uint64_t di = p->mode <= MODE_PROT16 ? (uint16_t)m->regs.rdi : m->regs.rdi;
+	uint64_t at = guest_physical(p, base + di);
 	unsigned int large = p->mode == MODE_PAGED32 ? 0x400000 : 0x200000;
 
 	/* The large page is the same memory. */

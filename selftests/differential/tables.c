@@ -21,7 +21,7 @@ bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* The second page of the operand may fault. */
 	if (a->timed_out && in_handler_of(b, VECTOR_PF))
 		return stores_table(insn_at(p, a), a) &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+		       interrupted(p, b) == rip_of(a);
 	/* And that page fault ends elsewhere. */
 	if (a->timed_out && !b->timed_out && a->sregs.cr2 != b->sregs.cr2 &&
 	    !(b->sregs.cr2 % PAGE))
@@ -34,7 +34,7 @@ bool store_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		return stores_table(insn_at(p, a), a);
 	if (a->timed_out || a->reason == KVM_EXIT_DEBUG)
 		return stores_table(insn_at(p, a), a) && b->regs.rip - a->regs.rip < 15;
-	return in_handler_of(a, VECTOR_DB) &&
+	return (in_handler_of(a, VECTOR_DB) || in_delivery_fault(a, VECTOR_DB)) &&
 	       stores_table(insn_from(p, a, interrupted(p, a)), a);
 }
 
@@ -47,13 +47,13 @@ static bool loads_table(struct insn insn, moment_t *m)
 
 bool table_never_loaded(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = a->sregs.cs.base + a->regs.rip;
+	uint64_t at = rip_of(a);
 
 	(void)before;
 	/* Each try of upstream's lets an event come in between. */
 	if (in_handlers(a) && is_io(a, KVM_EXIT_IO_OUT) && b->reason == KVM_EXIT_MMIO)
 		return loads_table(insn_at(p, b), b) &&
-		       interrupted(p, a) == b->sregs.cs.base + b->regs.rip;
+		       interrupted(p, a) == rip_of(b);
 	if (!loads_table(insn_at(p, a), a))
 		return false;
 	/* The rest may be beyond the segment's end, or no address. */
@@ -73,20 +73,21 @@ bool store_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] || insn.opcode != 0xf00 || insn.reg > 1)
 		return false;
 	if (in_handler_of(b, VECTOR_GP))
-		return p->sregs.cr4 & CR4_UMIP &&
-		       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+		return is_emulated(p, b, interrupted(p, b)) && interrupted(p, b) == rip_of(a);
 	/* Its second page cannot be written. */
 	if (in_handler_of(b, VECTOR_PF))
-		return interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+		return interrupted(p, b) == rip_of(a);
 	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->regs.rip == b->regs.rip && a->sregs.cr2 != b->sregs.cr2;
+		return a->regs.rip == b->regs.rip &&
+		       (a->sregs.cr2 != b->sregs.cr2 ||
+			(p->cpl == 3 && p->sregs.cr4 & CR4_UMIP));
 	return is_mmio_write(b) && a->exit[0] - b->exit[0] < 8;
 }
 
 /* The same where the store faults, or UMIP forbids it: the page was read. */
 bool store_has_read(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	uint64_t at = before ? before->sregs.cs.base + before->regs.rip : p->code_start;
+	uint64_t at = before ? rip_of(before) : p->code_start;
 	bool forbidden = in_handler_of(a, VECTOR_GP) && in_handler_of(b, VECTOR_GP) &&
 			 p->sregs.cr4 & CR4_UMIP && interrupted(p, a) == interrupted(p, b);
 	struct insn insn = insn_from(p, a, forbidden ? interrupted(p, a) : at);
@@ -124,8 +125,8 @@ bool selector_stored_across(program_t *p, moment_t *a, moment_t *b, moment_t *be
 	if (a->exit[0] % PAGE || a->exit[1] == 7)
 		return same && b->exit[1] == (a->exit[0] % PAGE ? 2 : 1);
 	return !same && b->reason != KVM_EXIT_SHUTDOWN && a->regs.rip != b->regs.rip &&
-	       !(in_handlers(b) && a->sregs.cs.base + a->regs.rip - interrupted(p, b) < 15 &&
-		 a->sregs.cs.base + a->regs.rip != interrupted(p, b));
+	       !(in_handlers(b) && rip_of(a) - interrupted(p, b) < 15 &&
+		 rip_of(a) != interrupted(p, b));
 }
 
 /* May one of @len bytes at @ea be in page @nr? @ea lacks the base of one of the segments. */
@@ -191,6 +192,12 @@ bool table_in_ldt(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	uint32_t x, y;
 
 	(void)before;
+	/* The delivery of #GP fails. */
+	if (is_error(a, DELIVERY_ERROR) && is_error(b, DELIVERY_ERROR)) {
+		insn = insn_at(p, a);
+		return insn.opcode == 0xf00 && insn.reg == 3 && a->last_vector == VECTOR_GP &&
+		       b->last_vector == VECTOR_GP && !a->fault_code && b->fault_code & 4;
+	}
 	if (!in_handler_of(a, VECTOR_GP) || !in_handler_of(b, VECTOR_GP) ||
 	    interrupted(p, a) != interrupted(p, b))
 		return false;

@@ -52,6 +52,12 @@ static bool has_switched(program_t *p, moment_t *m)
 	return m->sregs.tr.base != p->sregs.tr.base || at_task_start(p, m);
 }
 
+/* Does @m execute what is none of the program's instructions? */
+static bool is_elsewhere(program_t *p, moment_t *m)
+{
+	return rip_of(m) - p->code_start >= p->code_len;
+}
+
 /* An IRET that switches tasks and faults in the new one; the fault may switch back. */
 bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -64,7 +70,8 @@ bool new_task_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	/* An IRET of the program itself. */
 	if (!in_handlers(before))
 		return b->reason == KVM_EXIT_SHUTDOWN && before->regs.rflags & FLAG_NT &&
-		       has_switched(p, b) && a->sregs.cr0 & CR0_TS && has_iret(p, a);
+		       has_switched(p, b) && a->sregs.cr0 & CR0_TS &&
+		       (has_iret(p, a) || is_elsewhere(p, before));
 	/* From a handler to the task that IRET then leaves. */
 	if (a->reason == KVM_EXIT_SHUTDOWN && b->reason == a->reason && a->regs.rflags & FLAG_NT)
 		return has_switched(p, b);
@@ -150,11 +157,16 @@ bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 
 	if (p->mode < MODE_COMPAT && task_transfer_faults(p, a, b, before))
 		return true;
-	/* What the last fault was before the end is not told. */
-	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason)
+	/* What the last fault was before the end is not told, nor what upstream has dropped. */
+	if (b->reason == KVM_EXIT_SHUTDOWN &&
+	    (a->reason == b->reason || a->events.exception.injected))
 		for (i = 0; i < sizeof(faults); i++)
 			if (gate_is(p, a, faults[i], GATE_TASK))
 				return true;
+	/* The new task of any other exception has failed. */
+	for (i = 0; i < 0x20 && b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason; i++)
+		if (gate_is(p, a, i, GATE_TASK) && b->sregs.tr.base != a->sregs.tr.base)
+			return true;
 	if (!gate_is(p, a, delivered(p, a, before), GATE_TASK) &&
 	    !(a->events.nmi.masked > (before ? before->events.nmi.masked : p->events.nmi.masked) &&
 	      gate_is(p, a, VECTOR_NMI, GATE_TASK)))
@@ -182,12 +194,6 @@ bool busy_flag_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	return is_mmio_write(b) && b->exit[1] == 1 && off <= b->sregs.gdt.limit && off % 8 == 5 &&
 	       (b->data[0] & 0x9d) == 0x89 && !(is_mmio_write(a) && a->exit[0] == b->exit[0]);
-}
-
-/* IN and OUT, INS and OUTS. */
-static bool is_port_insn(struct insn insn)
-{
-	return is_string_io(insn) || (insn.opcode & 0xf4) == 0xe4;
 }
 
 /* The I/O map is in a device: okvm reads it there, upstream raises #GP without, again and again. */

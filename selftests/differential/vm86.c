@@ -21,8 +21,7 @@ bool forced_int_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)a;
 	(void)before;
-	return p->mode == MODE_REAL && in_handler_of(b, VECTOR_GP) &&
-	       forced_at(p, b, interrupted(p, b), is_int_n);
+	return p->mode == MODE_REAL && forced_at(p, b, failed_at(p, b), is_int_n);
 }
 
 /* INT pushes 16 bits in real mode, whatever the operand size. */
@@ -71,8 +70,9 @@ bool popf_with_vme(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->mode == MODE_VM86 && a->reason == KVM_EXIT_MMIO && !a->exit[2] &&
-	       ~a->regs.rflags & FLAGS_IOPL && insn_at(p, a).opcode == 0x9d &&
-	       in_handler_of(b, VECTOR_GP) &&
-	       interrupted(p, b) == a->sregs.cs.base + a->regs.rip;
+	if (p->mode != MODE_VM86 || a->reason != KVM_EXIT_MMIO || a->exit[2] ||
+	    !(~a->regs.rflags & FLAGS_IOPL) || insn_at(p, a).opcode != 0x9d)
+		return false;
+	return b->reason == KVM_EXIT_SHUTDOWN ? a->regs.rip == b->regs.rip :
+	       in_handler_of(b, VECTOR_GP) && interrupted(p, b) == rip_of(a);
 }

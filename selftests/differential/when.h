@@ -5,6 +5,7 @@
 
 #include "selftests/differential/insn.h"
 
+#define FLAGS_OF_RESULT	0xc4ull	/* SF, ZF, PF */
 #define FLAG_TF		(1u << 8)
 #define FLAG_IF		(1u << 9)
 #define FLAG_NT		(1u << 14)
@@ -12,11 +13,13 @@
 #define FLAG_AC		(1u << 18)
 #define CR0_TS		(1u << 3)
 #define CR0_AM		(1u << 18)
+#define CR4_DE		(1u << 3)
 #define CR4_PSE		(1u << 4)
 #define CR4_PVI		(1u << 1)
 #define CR4_OSXSAVE	(1u << 18)
 #define MSR_TSC		0x10
 #define FAULT_RSVD	(1u << 3)
+#define CR4_SMEP	(1u << 20)
 #define CR4_SMAP	(1u << 21)
 #define CR4_UMIP	(1u << 11)
 #define CR4_VME		(1u << 0)
@@ -45,6 +48,8 @@ bool insn_before(program_t *p, moment_t *m, bool (*is)(struct insn insn, moment_
 bool is_io(moment_t *m, unsigned int direction);
 bool is_mmio_write(moment_t *m);
 bool is_error(moment_t *m, unsigned int suberror);
+uint64_t delivered_event(moment_t *m);
+bool is_user_page(program_t *p, uint64_t la);
 bool leaves_ram(program_t *p, uint64_t la, unsigned int len);
 bool stack_leaves_ram(program_t *p, moment_t *m);
 bool delivery_leaves_ram(program_t *p, moment_t *a, moment_t *b);
@@ -57,10 +62,39 @@ unsigned int frame_width(program_t *p, moment_t *m);
 unsigned int frame_at(program_t *p, moment_t *m, unsigned int nr);
 uint64_t frame_item(program_t *p, moment_t *m, unsigned int nr);
 uint64_t flags_behind(program_t *p, moment_t *m);
+#define NOWHERE	~0ull
+uint64_t failed_at(program_t *p, moment_t *m);
 uint64_t interrupted(program_t *p, moment_t *m);
 bool stack_top_differs(program_t *p, moment_t *a, moment_t *b);
 bool stack_differs(program_t *p, moment_t *a, moment_t *b);
 bool same_but_frame(program_t *p, moment_t *a, moment_t *b, uint64_t flags);
+
+/* delivery.c */
+bool delivery_never_ends(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_put_off(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_fails(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_error_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool port_before_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool walk_is_operand(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool qualification_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_of_a_trap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_at_window(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool rf_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool halt_is_emulated(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool software_event_injected(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool exceptions_meet(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool debugger_meets_double_fault(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool nmi_within_nmi(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool one_event_at_entry(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+
+/* flags.c */
+bool flags_undefined(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool restricted_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 /* debug.c */
 bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -71,7 +105,10 @@ bool port_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool interrupt_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_of_fast_wrmsr(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool patched_elsewhere(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -123,6 +160,10 @@ bool popf_reads_first(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced(program_t *p, moment_t *m, bool (*is)(program_t *p, struct insn insn));
 bool is_not_emulated(program_t *p, struct insn insn);
 bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
+bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool is_emulated(program_t *p, moment_t *m, uint64_t at);
+bool forced_without_fetch(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -138,8 +179,8 @@ bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_pushf(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_clflush(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_rep_in(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool forced_override(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_alignment(program_t *p, moment_t *a, moment_t *b, moment_t *before);
+bool forced_aam(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 
 #endif /* OKVM_SELFTESTS_DIFFERENTIAL_WHEN_H */

@@ -796,6 +796,39 @@ TEST(emul_vm86)
 	FAULT(&e, GP, 0, 0xcf);
 }
 
+/* CR4.VME: INT n goes through the IVT if its bit of the redirection map is clear. */
+TEST(emul_vm86_redirected_int)
+{
+	struct emul_env e;
+
+	start(&e, EMUL_VM86, 3);
+	e.cr[4] |= X86_CR4_VME;
+	e.seg[EMUL_TR].limit = 0x87;
+	memory[0x12066] = 0x88;
+	memory[0x12068 + 0x21 / 8] = 0x02;
+	put64(0x20 * 4, 0x20001234);
+	e.ctx.rflags = X86_EFLAGS_FIXED | X86_EFLAGS_VM | X86_EFLAGS_VIF | X86_EFLAGS_NT;
+	EXPECT_EQ(RUN(&e, 0xcd, 0x20), EMUL_OK);
+	EXPECT_EQ(e.ctx.rip, 0x1234);
+	EXPECT_EQ(e.seg[EMUL_CS].sel, 0x2000);
+	EXPECT_EQ(e.ctx.mode, EMUL_VM86);
+	EXPECT_EQ(e.ctx.rflags, X86_EFLAGS_FIXED | X86_EFLAGS_VM | X86_EFLAGS_NT);
+	/* The pushed flags have an IOPL of 3, and VIF as IF. */
+	EXPECT_EQ(get32(e.seg[EMUL_SS].base + e.ctx.gpr[EMUL_RSP] + 4) & 0xffff, 0x7202);
+	EXPECT_EQ(get32(e.seg[EMUL_SS].base + e.ctx.gpr[EMUL_RSP]) & 0xffff, 0x102);
+	FAULT(&e, GP, 0, 0xcd, 0x21);
+	/* The map ends with the TSS. */
+	e.seg[EMUL_TR].limit = 0x6b;
+	FAULT(&e, GP, 0, 0xcd, 0x20);
+	/* IOPL 3: IF is cleared. */
+	e.seg[EMUL_TR].limit = 0x87;
+	e.ctx.rflags |= X86_EFLAGS_IOPL | X86_EFLAGS_IF;
+	e.ctx.rip = 0x100;
+	EXPECT_EQ(emul_deliver(&e.ctx, 0x20, EMUL_EV_SOFT, false, 0, 0x102), EMUL_OK);
+	EXPECT_EQ(e.ctx.rip, 0x1234);
+	EXPECT_EQ(e.ctx.rflags & (X86_EFLAGS_IF | X86_EFLAGS_IOPL), X86_EFLAGS_IOPL);
+}
+
 TEST(emul_enter_pusha)
 {
 	struct emul_env e;

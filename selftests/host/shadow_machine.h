@@ -1001,11 +1001,11 @@ static unsigned long live;
 /* The guest can write, without a fault, to a page that direct table @t maps. */
 static bool maps_writable(const struct shadow_table *t)
 {
-	for (unsigned int i = 0; i < 512; i++) {
-		if (role_level(t->role) == 1 && t->entry[i] & SHADOW_P && t->entry[i] & SHADOW_W)
-			return true;
-	}
-	return false;
+	unsigned int i = 0;
+
+	while (i < 512 && (t->entry[i] & (SHADOW_P | SHADOW_W)) != (SHADOW_P | SHADOW_W))
+		i++;
+	return role_level(t->role) == 1 && i < 512;
 }
 
 /* A table's entry in sync says what the guest's entry says. */

@@ -66,12 +66,18 @@ bench_ktap()
 	shift
 	"$testbed/bench" "$@" || code=$?
 	echo
-	case $code in
-	0 | 1) ok "$name ended" ;;
-	123) not_ok "$name: the kernel complained" ;;
-	124) not_ok "$name: hung" ;;
-	125) not_ok "$name: panicked" ;;
-	*) not_ok "$name: exit status $code" ;;
+	bench_ended "$name" "$code"
+}
+
+# bench_ended NAME CODE: the result that bench_ktap adds, for the exit code of the bench
+bench_ended()
+{
+	case $2 in
+	0 | 1) ok "$1 ended" ;;
+	123) not_ok "$1: the kernel complained" ;;
+	124) not_ok "$1: hung" ;;
+	125) not_ok "$1: panicked" ;;
+	*) not_ok "$1: exit status $2" ;;
 	esac
 }
 

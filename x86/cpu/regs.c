@@ -64,15 +64,19 @@ int okvm_trap_singlestep(struct okvm_vcpu *vcpu)
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 {
 	unsigned long old = okvm_rip(vcpu);
-	unsigned long rip = old + len;
+	unsigned long rip = old + len, rflags;
 
 	if (okvm_rip_carries(old, rip) && !okvm_cs_64bit(vcpu))
 		rip = lower_32_bits(rip);
 	okvm_rip_set(vcpu, rip);
 	vcpu->arch->event_ops->set_irq_shadow(vcpu, 0);
-	if (unlikely(okvm_rflags(vcpu) & X86_EFLAGS_TF))
-		return okvm_trap_singlestep(vcpu);
-	return OKVM_RESUME;
+	rflags = okvm_rflags(vcpu);
+	if (likely(!(rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
+		return OKVM_RESUME;
+	/* The exit may have set RF, as a fault does. A completed instruction clears it. */
+	if (rflags & X86_EFLAGS_RF)
+		okvm_rflags_set(vcpu, rflags & ~X86_EFLAGS_RF);
+	return rflags & X86_EFLAGS_TF ? okvm_trap_singlestep(vcpu) : OKVM_RESUME;
 }
 
 int okvm_gp_or_skip(struct okvm_vcpu *vcpu, bool gp, unsigned int insn_len)

@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#define TSS_IO_MAP	0x66u	/* where a TSS says where its I/O permission bit map is */
+
 /**
  * struct delivery - an event that is being delivered
  * @vector: vector of the event
@@ -74,31 +76,75 @@ static enum emul_rc fault_sel(struct emul_ctx *ctx, const struct delivery *dl, u
 	return emul_fault_code(ctx, vector, (sel & 0xfffc) | dl->ext);
 }
 
-/* Deliver in real mode: push FLAGS, CS and IP. The interrupt vector table has 4-byte entries. */
-static enum emul_rc deliver_real(struct emul_ctx *ctx, struct delivery *dl)
+/* Push @flags, CS and IP, and go where the interrupt vector table at @base says. */
+static enum emul_rc enter_vector(struct emul_ctx *ctx, const struct delivery *dl, u64 base,
+				 u64 flags)
 {
 	struct emul_seg cs;
-	struct emul_dtr idt;
 	enum emul_rc rc;
 	u16 entry[2];
 
-	ctx->ops->get_table(ctx, EMUL_IDT, &idt);
-	if (dl->vector * 4 + 3 > idt.limit)
-		return emul_fault(ctx, VEC_GP);
-	rc = emul_read_sys(ctx, (u32)(idt.base + dl->vector * 4), entry, 4);
+	rc = emul_read_sys(ctx, (u32)(base + dl->vector * 4), entry, 4);
 	if (rc != EMUL_OK)
 		return rc;
 	ctx->ops->get_seg(ctx, EMUL_CS, &cs);
-	rc = emul_push(ctx, ctx->rflags, 2) ?: emul_push(ctx, cs.sel, 2) ?:
-	     emul_push(ctx, dl->back, 2);
+	rc = emul_push(ctx, flags, 2) ?: emul_push(ctx, cs.sel, 2) ?: emul_push(ctx, dl->back, 2);
 	if (rc != EMUL_OK)
 		return rc;
 	emul_real_seg(ctx, EMUL_CS, entry[1], &cs);
 	ctx->ops->set_seg(ctx, EMUL_CS, &cs);
 	ctx->next_rip = entry[0];
+	return EMUL_OK;
+}
+
+static enum emul_rc deliver_real(struct emul_ctx *ctx, const struct delivery *dl)
+{
+	struct emul_dtr idt;
+
+	ctx->ops->get_table(ctx, EMUL_IDT, &idt);
+	if (dl->vector * 4 + 3 > idt.limit)
+		return emul_fault(ctx, VEC_GP);
 	ctx->flags = ctx->rflags & ~(u64)(X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_AC |
 					  X86_EFLAGS_RF);
-	return EMUL_OK;
+	return enter_vector(ctx, dl, idt.base, ctx->rflags);
+}
+
+/* Read the bit of VME's redirection map, which lies before the I/O map. 0: use the IVT. */
+static enum emul_rc vme_bit(struct emul_ctx *ctx, const struct delivery *dl, bool *set)
+{
+	struct emul_seg tr;
+	enum emul_rc rc;
+	u16 map;
+	u8 bits;
+	u32 at;
+
+	ctx->ops->get_seg(ctx, EMUL_TR, &tr);
+	if (tr.limit < TSS_IO_MAP + 1)
+		return emul_gp0(ctx);
+	rc = emul_read_sys(ctx, (u32)(tr.base + TSS_IO_MAP), &map, 2);
+	at = map - 32u + dl->vector / 8;
+	if (rc == EMUL_OK && at > tr.limit)
+		return emul_gp0(ctx);
+	rc = rc ?: emul_read_sys(ctx, (u32)(tr.base + at), &bits, 1);
+	*set = rc == EMUL_OK && bits >> dl->vector % 8 & 1;
+	return rc;
+}
+
+/*
+ * INT n in VM86 mode with CR4.VME, through the IVT at address 0 (SDM "Class 3-Software Interrupt
+ * Handling in Virtual-8086 Mode"). With IOPL below 3 VIF takes the place of IF.
+ */
+static enum emul_rc deliver_vme(struct emul_ctx *ctx, const struct delivery *dl)
+{
+	u64 flags = ctx->rflags, off = X86_EFLAGS_IF;
+
+	if (emul_iopl(ctx) < 3) {
+		off = X86_EFLAGS_VIF;
+		flags &= ~(u64)X86_EFLAGS_IF;
+		flags |= X86_EFLAGS_IOPL | (flags & X86_EFLAGS_VIF ? X86_EFLAGS_IF : 0);
+	}
+	ctx->flags = ctx->rflags & ~(off | X86_EFLAGS_TF | X86_EFLAGS_RF);
+	return enter_vector(ctx, dl, 0, flags);
 }
 
 /* Read the event's gate, and check its type, DPL and present bit. */
@@ -289,6 +335,24 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 	emul_commit_cs(ctx, &dl->cs, dl->cpl);
 }
 
+/*
+ * Find out how INT n in VM86 mode is delivered. Set *@idt to true if the handler is in the IDT. If
+ * *@idt is false, the function has delivered the event through the interrupt vector table.
+ */
+static enum emul_rc by_idt(struct emul_ctx *ctx, const struct delivery *dl, bool *idt)
+{
+	enum emul_rc rc = EMUL_OK;
+
+	*idt = true;
+	if (ctx->ops->get_cr(ctx, 4) & X86_CR4_VME)
+		rc = vme_bit(ctx, dl, idt);
+	if (rc == EMUL_OK && !*idt)
+		return deliver_vme(ctx, dl);
+	if (rc == EMUL_OK && emul_iopl(ctx) < 3)
+		return emul_gp0(ctx);
+	return rc;
+}
+
 /* Deliver an event, but leave general registers, RIP and RFLAGS staged: the caller commits them. */
 enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_event ev,
 				 bool has_error, u32 error, u64 return_rip)
@@ -296,6 +360,7 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 	struct delivery dl = { .vector = vector, .back = return_rip, .has_error = has_error,
 			       .error = error };
 	enum emul_rc rc;
+	bool idt;
 
 	/*
 	 * No single-step trap follows, because the delivery clears TF (SDM "Single-Step Exception
@@ -306,6 +371,11 @@ enum emul_rc emul_deliver_staged(struct emul_ctx *ctx, u8 vector, enum emul_even
 	dl.ext = !dl.soft;
 	if (ctx->mode == EMUL_REAL)
 		return deliver_real(ctx, &dl);
+	if (ctx->mode == EMUL_VM86 && ev == EMUL_EV_SOFT) {
+		rc = by_idt(ctx, &dl, &idt);
+		if (rc != EMUL_OK || !idt)
+			return rc;
+	}
 	dl.wide = ctx->mode != EMUL_VM86 && emul_long_active(ctx);
 	rc = read_gate(ctx, &dl);
 	if (rc != EMUL_OK)

@@ -65,7 +65,7 @@ enum emul_rc emul_op_ret(struct emul_ctx *ctx)
 	return emul_branch(ctx, target, ctx->insn.op_bytes);
 }
 
-/* INT n, INT3 (.arg 3), INT1 (.arg 1). In VM86 mode IOPL must be 3 for INT n (SDM "INT n"). */
+/* INT n, INT3 (.arg 3), INT1 (.arg 1). */
 enum emul_rc emul_op_int(struct emul_ctx *ctx)
 {
 	u8 arg = ctx->insn.row->arg;
@@ -77,13 +77,6 @@ enum emul_rc emul_op_int(struct emul_ctx *ctx)
 	if (arg == 3)
 		return emul_deliver_staged(ctx, VEC_BP, EMUL_EV_SOFT_EXCEPTION, false, 0,
 					   ctx->next_rip);
-	if (ctx->mode == EMUL_VM86) {
-		if (ctx->ops->get_cr(ctx, 4) & X86_CR4_VME)
-			/* VME's redirection bit map is not emulated */
-			return EMUL_UNHANDLEABLE;
-		if (emul_iopl(ctx) < 3)
-			return emul_gp0(ctx);
-	}
 	return emul_deliver_staged(ctx, ctx->src.val, EMUL_EV_SOFT, false, 0, ctx->next_rip);
 }
 

@@ -47,7 +47,8 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	okvm_request(OKVM_REQ_EVENT, vcpu);
 	if (rc != EMUL_OK && rc != EMUL_FAULT)
 		return okvm_emul_impossible(e);
-	e->ctx.out = EMUL_OUT_AGAIN;	/* no instruction has ended */
+	/* A debugger's step ends here if an instruction has switched, not if an event has. */
+	e->ctx.out = task->external ? EMUL_OUT_AGAIN : 0;
 	return okvm_emul_outcome(e, rc);
 }
 

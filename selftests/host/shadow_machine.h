@@ -1001,11 +1001,10 @@ static unsigned long live;
 /* The guest can write, without a fault, to a page that direct table @t maps. */
 static bool maps_writable(const struct shadow_table *t)
 {
-	unsigned int i = 0;
-
-	while (i < 512 && (t->entry[i] & (SHADOW_P | SHADOW_W)) != (SHADOW_P | SHADOW_W))
-		i++;
-	return role_level(t->role) == 1 && i < 512;
+	for (unsigned int i = 0; role_level(t->role) == 1 && i < 512; i++)
+		if (t->entry[i] & SHADOW_P && t->entry[i] & SHADOW_W)
+			return true;
+	return false;
 }
 
 /* A table's entry in sync says what the guest's entry says. */

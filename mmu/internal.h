@@ -4,7 +4,6 @@
 #define OKVM_MMU_INTERNAL_H
 
 #include <linux/list.h>
-#include <linux/mmu_notifier.h>
 #include <linux/rwlock.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -36,8 +35,8 @@
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
  * @lock: two-dimensional paging: entries are changed (by compare-and-exchange) and tables added
  *	with the lock held for reading; tables are removed with the lock held for writing
- * @notifier: the host's MM reports changes of the VMM's address space through it
- * @registered: @notifier is registered
+ * @notifier: the host's MM reports changes of the VMM's address space through it; NULL: not
+ *	registered (any more)
  * @hole_gfn, @hole_pfn: see okvm_mmu_set_hole(); under @lock
  *
  * The host's invalidations are recorded under @inv_lock. From its start to its end an invalidation
@@ -70,8 +69,7 @@ struct okvm_mmu_vm {
 	hva_t inv_start, inv_end;
 
 	struct okvm_vm *vm;
-	struct mmu_notifier notifier;
-	bool registered;
+	struct notifier *notifier;
 };
 
 #define MMU_CACHE_TABLES	ITER_MAX_LEVEL
@@ -237,6 +235,8 @@ void nx_arm(struct okvm_mmu_vm *mmu);
 
 int okvm_notifier_register(struct okvm_mmu_vm *mmu);
 void okvm_notifier_unregister(struct okvm_mmu_vm *mmu);
+/** okvm_notifier_exit() - wait until the host has freed the notifiers of all VMs */
+void okvm_notifier_exit(void);
 
 /** notifier_seq() - return inv_seq, which a fault samples before it asks the host for a page */
 static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)

@@ -62,14 +62,17 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 
 /*
  * Poll until block_should_end() is true, the polling time ends, or another task wants this CPU:
- * that task may produce the awaited event. Test block_should_end() at least once.
- * Return: block_should_end()'s result
+ * that task may produce the awaited event. If another task wants the CPU already, do not test
+ * block_should_end() here, because block_sleep() tests it.
+ * Return: block_should_end()'s last result, or false without a test
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
 	ktime_t stop = ktime_add_ns(block->start, vcpu->halt_poll_ns);
 	bool over;
 
+	if (!single_task_running())
+		return false;
 	do {
 		over = block_should_end(vcpu, block);
 		cpu_relax();

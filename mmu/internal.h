@@ -102,8 +102,10 @@ struct okvm_mmu_vcpu {
  * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
  * @hva: the frame's address in the VMM
  * @seq: value of inv_seq in struct okvm_mmu_vm before the host was asked for the page
- * @pfn, @page: host frame and its struct page (NULL: no reference is held, as for VM_PFNMAP)
+ * @pfn, @page: host frame, and its struct page if a reference to it is held; else NULL
+ * @has_page: the frame is ordinary memory, which has a struct page
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
+ * @host_level: level of the host's entry, 1..3, if hostmem_peek() has read it; else 0
  * @level: level of the leaf to make, 1..3
  * @nx_level: if this fetch gets a smaller page than another access would: level of that other
  *	access's leaf; else 0
@@ -125,9 +127,11 @@ struct okvm_fault {
 
 	u64 pfn;
 	struct page *page;
+	bool has_page;
 	bool writable;
 	bool uncached;
 
+	int host_level;
 	int level;
 	int nx_level;
 	bool missed;

@@ -169,7 +169,7 @@ static int fault_handle(struct okvm_fault *f)
 		return ret;
 	f->hva = okvm_slot_hva(f->slot, f->gfn);
 	f->seq = notifier_seq(vcpu->vm->mmu);
-	/* While the host changes its tables there, do not compete with it: nothing can be mapped. */
+	/* While the host changes its tables there, nothing can be mapped: do not delay it. */
 	if (notifier_stale_unlocked(vcpu->vm->mmu, f->seq, f->hva))
 		return OKVM_FAULT_FIXED;
 	ret = hostmem_resolve(f);

@@ -366,8 +366,8 @@ TEST(a_deadline_follows_the_tsc)
 }
 
 /*
- * The hypervisor starts its timer early, by what it has learned from ticks before: those in HLT take
- * longer than that of a running CPU. No handler begins before its deadline all the same.
+ * The hypervisor starts its timer early, by what it has learned from earlier ticks: those in HLT
+ * take longer than that of a running CPU. No handler begins before its deadline all the same.
  */
 static volatile uint64_t begun;
 

@@ -27,7 +27,7 @@ enum count_mark {
 	COUNT_END,
 	COUNT_WRITE,		/* the profile is complete */
 	COUNT_HOST,		/* RAX: all instructions of the host, as one number of 64 bits */
-	COUNT_BEGIN_LATER,	/* COUNT_BEGIN for a profile that starts RCX ticks of the TSC later */
+	COUNT_BEGIN_LATER,	/* COUNT_BEGIN; the profile starts RCX ticks of the TSC later */
 	NR_COUNT_MARKS
 };
 

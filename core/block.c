@@ -62,15 +62,17 @@ static bool block_should_end(struct okvm_vcpu *vcpu, struct block *block)
 
 /*
  * Poll until block_should_end() is true or the polling time ends. Also stop if another task wants
- * this CPU, because that task may produce the event that the vCPU waits for. Call
- * block_should_end() at least once.
- * Return: the last result of block_should_end()
+ * this CPU, because that task may produce the event that the vCPU waits for. If another task wants
+ * the CPU already, do not call block_should_end() at all, because block_sleep() calls it.
+ * Return: the last result of block_should_end(), or false if it was not called
  */
 static bool block_poll(struct okvm_vcpu *vcpu, struct block *block)
 {
 	ktime_t stop = ktime_add_ns(block->start, vcpu->halt_poll_ns);
 	bool over;
 
+	if (!single_task_running())
+		return false;
 	do {
 		over = block_should_end(vcpu, block);
 		cpu_relax();

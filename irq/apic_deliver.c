@@ -270,10 +270,30 @@ static int apic_accept(struct okvm_apic *apic, const struct okvm_vcpu *src,
 	return accept(apic, apic->vcpu == src ? KICK_NONE : KICK_NOW, irq);
 }
 
+/*
+ * Deliver a tick of the timer, which comes often: the entry has no delivery mode and no trigger
+ * mode, so the tick is a vector in IRR. Return: false if the tick needs the general way
+ */
+static bool deliver_tick(struct okvm_apic *apic)
+{
+	u32 lvt = lapic_get(&apic->l, APIC_LVTT);
+	u8 vector = lvt & APIC_VECTOR_MASK;
+
+	if (lvt & APIC_LVT_MASKED || vector < 16 || !lapic_enabled(&apic->l) ||
+	    trace_kvm_apic_accept_irq_enabled())
+		return false;
+	lapic_set_tmr(&apic->l, vector, false);
+	if (lapic_set_irr(&apic->l, vector))
+		okvm_request(OKVM_REQ_EVENT, apic->vcpu);
+	return true;
+}
+
 int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt)
 {
 	struct lapic_irq irq;
 
+	if (lvt == LAPIC_LVT_TIMER && likely(deliver_tick(apic)))
+		return 1;
 	if (lvt == LAPIC_LVT_ERROR) {
 		error_entry(apic, KICK_NONE);
 		return 1;

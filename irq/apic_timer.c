@@ -8,10 +8,16 @@
  * delivers the tick and computes the next expiry. So the handler and the thread share only the
  * flag, and a vCPU that does not run costs the host one expiry, not one per period. Upstream KVM
  * re-arms the timer in the handler.
+ *
+ * From the hrtimer's expiry to the VM entry the host needs some time. Therefore the hrtimer of a
+ * TSC deadline expires early, by what okvm has learned from earlier ticks (@lead). The vCPU's
+ * thread waits for the rest, so that no tick comes before its deadline.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/moduleparam.h>
 #include <asm/msr.h>
+#include <asm/processor.h>
 #include <asm/tsc.h>
 
 #include "core/backend.h"
@@ -19,6 +25,14 @@
 #include "irq/irq.h"
 #include "irq/needs.h"
 #include "irq/vlapic.h"
+
+static unsigned int timer_advance_ns = 20000;
+module_param(timer_advance_ns, uint, 0644);
+MODULE_PARM_DESC(timer_advance_ns, "longest time by which the host's timer of a TSC deadline is early, in ns; 0: never");
+
+#define ADVANCE_LIMIT_NS	100000u
+/* A late tick adds this part of its lateness to the lead. */
+#define LEAD_STEP		8
 
 static bool deadline_mode(const struct lapic_timer *t)
 {
@@ -96,8 +110,20 @@ static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 	return t->expiry_ns - now;
 }
 
+/* The time that the hrtimer has to be early, in ticks of the guest's TSC. */
+static u64 lead_now(struct okvm_apic *apic)
+{
+	return deadline_mode(&apic->l.timer) ? apic->lead : 0;
+}
+
 static void start_sw(struct okvm_apic *apic, u64 left)
 {
+	u64 lead = lead_now(apic);
+
+	if (lead) {
+		lead = lapic_tsc_to_ns(lead, okvm_arch_tsc_khz(apic->vcpu));
+		left = left > lead ? left - lead : 0;
+	}
 	hrtimer_start(&apic->hrtimer, ktime_add_ns(ktime_get(), left), HRTIMER_MODE_ABS_HARD);
 }
 
@@ -168,6 +194,41 @@ bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu)
 	       !(lapic_get(&apic->l, APIC_LVTT) & APIC_LVT_MASKED);
 }
 
+/*
+ * Adapt the lead to a tick that is ready @late ticks of the guest's TSC after its deadline, or
+ * before it (@late < 0). The lead shrinks by the whole wait, but grows slowly. So few ticks wait
+ * long, although a tick of a halted vCPU takes the host longer than that of a running one.
+ */
+static void lead_learn(struct okvm_apic *apic, s64 late)
+{
+	u32 ns = min(READ_ONCE(timer_advance_ns), ADVANCE_LIMIT_NS);
+	s64 most = (u64)okvm_arch_tsc_khz(apic->vcpu) * ns / USEC_PER_SEC;
+
+	apic->lead = clamp_t(s64, apic->lead + (late > 0 ? late / LEAD_STEP : late), 0, most);
+}
+
+/*
+ * The hrtimer of a deadline has fired: wait for the deadline, at most for the lead or 1 us. Return:
+ * false if the deadline is later, because the guest's TSC has changed or the host's clock is faster
+ */
+static bool deadline_reached(struct okvm_apic *apic)
+{
+	u64 deadline = apic->l.timer.tscdeadline, start = rdtsc(), left;
+	s64 late = okvm_arch_guest_tsc(apic->vcpu, start) - deadline;
+
+	if (late < 0 && -late > max(apic->lead, okvm_arch_tsc_khz(apic->vcpu) / 1000))
+		return false;
+	lead_learn(apic, late);
+	if (late >= 0)
+		return true;
+	/* One tick more: okvm_arch_host_tsc() rounds down. */
+	left = okvm_arch_host_tsc(apic->vcpu, deadline) + 1 - start;
+	/* If the thread moves to a CPU whose TSC is behind, the difference is huge. */
+	while (rdtsc() - start < left)
+		cpu_relax();
+	return true;
+}
+
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
@@ -175,7 +236,11 @@ void okvm_apic_timer_inject(struct okvm_vcpu *vcpu)
 	if (!READ_ONCE(apic->fired))
 		return;
 	WRITE_ONCE(apic->fired, false);
-	tick(apic);
+	if (deadline_mode(&apic->l.timer) && apic->l.timer.tscdeadline &&
+	    !deadline_reached(apic))
+		arm(apic);
+	else
+		tick(apic);
 }
 
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu)

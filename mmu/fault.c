@@ -131,7 +131,7 @@ int fault_level(struct okvm_fault *f)
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
 		level--;
 	if (level > 1)
-		level = min(level, f->huge ? 2 : hostmem_level(mmu->vm, f->hva));
+		level = min(level, f->huge ? 2 : f->host_level ?: hostmem_level(mmu->vm, f->hva));
 	if (level == 1 || !(f->need & SPTE_EXEC) || !READ_ONCE(mmu->nx_huge))
 		return level;
 	f->nx_level = level;
@@ -172,6 +172,9 @@ static int fault_handle(struct okvm_fault *f)
 		return ret;
 	f->hva = okvm_slot_hva(f->slot, f->gfn);
 	f->seq = notifier_seq(vcpu->vm->mmu);
+	/* While the host changes its tables there, nothing can be mapped: do not delay it. */
+	if (notifier_stale_unlocked(vcpu->vm->mmu, f->seq, f->hva))
+		return OKVM_FAULT_FIXED;
 	ret = hostmem_resolve(f);
 	if (ret)
 		return ret;
@@ -344,6 +347,9 @@ bool okvm_mmu_mmio_cached(struct okvm_vcpu *vcpu, gpa_t gpa)
 	/* There was no memory at @gfn before, and the slots have not changed since. */
 	if (mv->mmio_gfn == gfn && mv->mmio_gen == gen)
 		return true;
+	/* Frames in a slot have no MMIO entries of this generation. */
+	if (mv->slot_gen == gen && slot_has(mv->slot[0], gfn))
+		return false;
 	rcu_read_lock();
 	if (!tdp_leaf(vm->mmu, gfn, &val, &level))
 		val = 0;

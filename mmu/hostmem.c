@@ -7,6 +7,7 @@
  * takes no reference at all.
  */
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 
@@ -18,6 +19,7 @@
 static void hostmem_got_page(struct okvm_fault *f, struct page *page, bool writable)
 {
 	f->page = page;
+	f->has_page = true;
 	f->pfn = page_to_pfn(page);
 	f->writable = writable;
 	f->uncached = false;
@@ -50,6 +52,74 @@ static int hostmem_follow(struct okvm_fault *f, struct mm_struct *mm)
 	if (ret)
 		return -EFAULT;
 	return -EAGAIN;
+}
+
+/*
+ * Walk the host's tables down to the PMD entry of @hva. With IRQs off, the tables are not freed.
+ * Read each entry only once, because it may change between two reads.
+ * Return: 2: *@pmd is set, and not none; 3: a leaf is above it; 0: an entry is absent
+ */
+static __always_inline int hostmem_walk(struct mm_struct *mm, hva_t hva, pmd_t *pmd)
+{
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
+	if (pgd_none(pgd))
+		return 0;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		return 0;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (pud_none(pud) || !pud_present(pud))
+		return 0;
+	if (pud_leaf(pud))
+		return 3;
+	*pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	return pmd_none(*pmd) ? 0 : 2;
+}
+
+/* What hostmem_peek() finds in the host's tables. */
+enum peek {
+	PEEK_FRAME,	/* an anonymous page that the VMM may write */
+	PEEK_ABSENT,	/* no entry */
+	PEEK_OTHER,	/* something else */
+};
+
+/*
+ * Read the frame from the host's tables, without a reference to its page: fault_map() maps the
+ * frame only if the host has not invalidated it since f->seq was read. Do this only for an
+ * anonymous page that the host regards as dirty because of its own entry. For all other pages
+ * hostmem_get_fast() takes a reference, and hostmem_release() marks the page dirty.
+ */
+static enum peek hostmem_peek(struct okvm_fault *f)
+{
+	pte_t pte = { };
+	pmd_t pmd;
+	int level;
+
+	if (f->slot->flags & KVM_MEM_READONLY)
+		return PEEK_OTHER;
+	local_irq_disable();
+	level = hostmem_walk(current->mm, f->hva, &pmd);
+	if (level == 2 && pmd_present(pmd) && !pmd_leaf(pmd)) {
+		pte = READ_ONCE(*pte_offset_kernel(&pmd, f->hva));
+		level = 1;
+	}
+	local_irq_enable();
+	f->host_level = level == 2 && !pmd_present(pmd) ? 0 : level;
+	if (level > 1)
+		return PEEK_OTHER;
+	if (pte_none(pte))
+		return PEEK_ABSENT;
+	if (!pte_access_permitted(pte, true) || !pte_dirty(pte) || pte_special(pte) ||
+	    !folio_test_anon(page_folio(pfn_to_page(pte_pfn(pte)))))
+		return PEEK_OTHER;
+	f->pfn = pte_pfn(pte);
+	f->has_page = true;
+	f->writable = true;
+	return PEEK_FRAME;
 }
 
 bool hostmem_get_fast(struct okvm_fault *f)
@@ -97,6 +167,7 @@ static int hostmem_pfnmap(struct okvm_fault *f)
 	if (ret)
 		return ret;
 	f->page = NULL;
+	f->has_page = false;
 	f->uncached = memtype_is_device(f->pfn);
 	if (f->uncached)
 		hostmem_note_device(f->vcpu->vm);
@@ -142,6 +213,44 @@ static long hostmem_wait(struct okvm_fault *f, struct page **page)
 	return n ? n : -EFAULT;
 }
 
+/*
+ * Let the host make an anonymous page present for a write, if it can do that without waiting.
+ * get_user_pages() would walk the host's tables twice more, and hostmem_get_fast() is faster. If
+ * the host refuses, hostmem_get() finds out why.
+ */
+static bool hostmem_populate(const struct okvm_fault *f)
+{
+	const unsigned int flags = FAULT_FLAG_WRITE | FAULT_FLAG_ALLOW_RETRY |
+				   FAULT_FLAG_RETRY_NOWAIT;
+	struct mm_struct *mm = current->mm;
+	vm_fault_t fault = VM_FAULT_ERROR;
+	struct vm_area_struct *vma;
+
+	if (!(f->need & SPTE_WRITE) || mm != f->vcpu->vm->mm || !mmap_read_trylock(mm))
+		return false;
+	vma = vma_lookup(mm, f->hva);
+	if (vma && vma_is_anonymous(vma) && vma->vm_flags & VM_WRITE &&
+	    !(vma->vm_flags & (VM_IO | VM_PFNMAP)) &&
+	    arch_vma_access_permitted(vma, true, false, false))
+		fault = handle_mm_fault(vma, f->hva, flags, NULL);
+	/* With FAULT_FLAG_RETRY_NOWAIT the handler does not drop the lock. */
+	mmap_read_unlock(mm);
+	return !(fault & (VM_FAULT_ERROR | VM_FAULT_RETRY));
+}
+
+/*
+ * Find the frame without waiting. If the host's tables have no entry, hostmem_get_fast() would not
+ * find a page either.
+ */
+static bool hostmem_quick(struct okvm_fault *f)
+{
+	enum peek found = hostmem_peek(f);
+
+	if (found == PEEK_ABSENT && hostmem_populate(f))
+		found = hostmem_peek(f);
+	return found == PEEK_FRAME || (found == PEEK_OTHER && hostmem_get_fast(f));
+}
+
 static long hostmem_get(struct okvm_fault *f, struct page **page)
 {
 	long n;
@@ -173,9 +282,10 @@ int hostmem_resolve(struct okvm_fault *f)
 	struct page *page;
 	long n;
 
-	if (!f->missed && hostmem_get_fast(f))
+	if (!f->missed && hostmem_quick(f))
 		return 0;
 	f->missed = true;
+	f->host_level = 0;
 	n = hostmem_get(f, &page);
 	if (!n)
 		return OKVM_FAULT_LATER;
@@ -209,38 +319,18 @@ void hostmem_release(struct okvm_fault *f)
 int hostmem_level(struct okvm_vm *vm, hva_t hva)
 {
 	unsigned long flags;
-	int level = 1;
-	pgd_t pgd;
-	p4d_t p4d;
-	pud_t pud;
+	int level;
 	pmd_t pmd;
 
 	/*
-	 * With IRQs off, the host's tables are not freed. Read each entry only once, because it may
-	 * change between two reads.
-	 *
 	 * The level may be out of date when the caller uses it. A page fault notices that by
 	 * notifier_stale(). tdp_collapse() may drop entries in vain, but later faults make them
 	 * again.
 	 */
 	local_irq_save(flags);
-	pgd = READ_ONCE(*pgd_offset(vm->mm, hva));
-	if (pgd_none(pgd))
-		goto out;
-	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
-	if (p4d_none(p4d) || !p4d_present(p4d))
-		goto out;
-	pud = READ_ONCE(*pud_offset(&p4d, hva));
-	if (pud_none(pud) || !pud_present(pud))
-		goto out;
-	if (pud_leaf(pud)) {
-		level = 3;
-		goto out;
-	}
-	pmd = READ_ONCE(*pmd_offset(&pud, hva));
-	if (!pmd_none(pmd) && pmd_present(pmd) && pmd_leaf(pmd))
-		level = 2;
-out:
+	level = hostmem_walk(vm->mm, hva, &pmd);
 	local_irq_restore(flags);
-	return level;
+	if (level == 2 && !(pmd_present(pmd) && pmd_leaf(pmd)))
+		level = 1;
+	return max(level, 1);
 }

@@ -4,7 +4,6 @@
 #define OKVM_MMU_INTERNAL_H
 
 #include <linux/list.h>
-#include <linux/mmu_notifier.h>
 #include <linux/rwlock.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -36,8 +35,8 @@
  * @limit: maximum number of shadow tables, from KVM_SET_NR_MMU_PAGES; 0: no limit set
  * @lock: with two-dimensional paging, vCPUs hold the lock for reading to change entries (by
  *	compare-and-exchange) and to add tables. Tables are removed with the lock held for writing
- * @notifier: the host's MM reports changes of the VMM's address space through it
- * @registered: @notifier is registered
+ * @notifier: the host's MM reports changes of the VMM's address space through it; NULL: not
+ *	registered (any more)
  * @hole_gfn, @hole_pfn: a frame in no memory slot, and the host frame that okvm maps there
  *	(okvm_mmu_set_hole()); 0: none; under @lock
  *
@@ -72,8 +71,7 @@ struct okvm_mmu_vm {
 	hva_t inv_start, inv_end;
 
 	struct okvm_vm *vm;
-	struct mmu_notifier notifier;
-	bool registered;
+	struct notifier *notifier;
 };
 
 #define MMU_CACHE_TABLES	ITER_MAX_LEVEL
@@ -106,8 +104,10 @@ struct okvm_mmu_vcpu {
  * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
  * @hva: the frame's address in the VMM
  * @seq: value of inv_seq in struct okvm_mmu_vm before the host was asked for the page
- * @pfn, @page: host frame and its struct page (NULL: no reference is held, as for VM_PFNMAP)
+ * @pfn, @page: host frame, and its struct page if a reference to it is held; else NULL
+ * @has_page: the frame is ordinary memory, which has a struct page
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
+ * @host_level: level of the host's entry, 1..3, if hostmem_peek() has read it; else 0
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that a read would get, if this fetch gets a 4 KiB page only because
  *	huge pages are not executable; else 0
@@ -130,9 +130,11 @@ struct okvm_fault {
 
 	u64 pfn;
 	struct page *page;
+	bool has_page;
 	bool writable;
 	bool uncached;
 
+	int host_level;
 	int level;
 	int nx_level;
 	bool missed;
@@ -258,6 +260,8 @@ void nx_arm(struct okvm_mmu_vm *mmu);
 
 int okvm_notifier_register(struct okvm_mmu_vm *mmu);
 void okvm_notifier_unregister(struct okvm_mmu_vm *mmu);
+/** okvm_notifier_exit() - wait until the host has freed the notifiers of all VMs */
+void okvm_notifier_exit(void);
 
 /** notifier_seq() - return inv_seq, which a fault samples before it asks the host for a page */
 static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)

@@ -30,7 +30,7 @@
 /* Software bits, which hardware ignores. */
 #define SPTE_VALID		BIT_ULL(11)	/* the entry is a table or a leaf */
 #define SPTE_HOST_WRITE		BIT_ULL(52)	/* host mapping and slot allow writes */
-#define SPTE_PAGE		BIT_ULL(53)	/* the frame is from get_user_pages() */
+#define SPTE_PAGE		BIT_ULL(53)	/* the frame has a struct page */
 #define SPTE_AGED		BIT_ULL(54)	/* aged leaf: rights are in SPTE_AGED_* */
 #define SPTE_AGED_WRITE		BIT_ULL(55)
 #define SPTE_AGED_EXEC		BIT_ULL(56)

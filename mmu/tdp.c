@@ -120,7 +120,7 @@ static u64 tdp_make_leaf(struct okvm_fault *f, int level)
 		.level = level,
 		.access = SPTE_READ | SPTE_USER,
 		.host_write = f->writable,
-		.page = f->page,
+		.page = f->has_page,
 		.uncached = f->uncached,
 		.dirty = f->need & SPTE_WRITE,
 	};

@@ -31,6 +31,7 @@ void okvm_mmu_exit(void)
 	shadow_exit();
 	/* Wait for RCU callbacks that free tables: they are functions of this module. */
 	rcu_barrier();
+	okvm_notifier_exit();
 }
 
 int okvm_mmu_vm_create(struct okvm_vm *vm)

@@ -69,6 +69,11 @@ GUEST(touch_far, 16)
 	"1:	jmp 1b\n"
 GUEST_END(touch_far);
 
+GUEST(change_far, 16)
+	"	movb $0x77, %es:1(%bx); movb %es:(%bx), %al\n"
+	"	outb %al, $0x80; 1: jmp 1b\n"
+GUEST_END(change_far);
+
 /* Copies a byte from a device to what ES reaches. */
 GUEST(copy_device, 16)
 	"	movsb\n"
@@ -373,16 +378,12 @@ static void uffd_fill(int uffd, uint8_t *far)
 	uffd_give(uffd, far, 0, FAR_SIZE);
 }
 
-TEST(a_kick_ends_a_wait_for_userfaultfd)
+static void wait_for_userfaultfd(void)
 {
 	const struct kvm_run *run;
-	uint8_t *far;
-	int uffd;
+	uint8_t *far = untouched_far();
+	int uffd = uffd_open(far);
 
-	need_control(OKVM_CONTROL_KICK);
-	FAR_CREATE(1, touch_far, 0);
-	far = untouched_far();
-	uffd = uffd_open(far);
 	crowd_start();
 	usleep(50000);
 	EXPECT_EQ(kick(0), 0);
@@ -398,6 +399,15 @@ TEST(a_kick_ends_a_wait_for_userfaultfd)
 	EXPECT_EQ(cpus[0].eintr, 1);
 	close(uffd);
 	crowd_stop();
+}
+
+TEST(a_kick_ends_a_wait_for_userfaultfd)
+{
+	need_control(OKVM_CONTROL_KICK);
+	FAR_CREATE(1, touch_far, 0);
+	wait_for_userfaultfd();
+	FAR_CREATE(1, change_far, 0);
+	wait_for_userfaultfd();
 }
 
 static void *run_with_device(void *arg)

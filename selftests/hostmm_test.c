@@ -300,6 +300,32 @@ TEST(pages_that_are_write_protected)
 	EXPECT(c.refused > 0);
 }
 
+/* Once the guest has written to a page again, the host may not discard it any more. */
+TEST(pages_that_are_freed_lazily)
+{
+	struct counter c;
+	uint64_t seen;
+	int i, j;
+
+	counter_start(&c);
+	for (i = 0; i < 5; i++) {
+		let_it_run(&c);
+		counter_hold(&c);
+		EXPECT_EQ(madvise(c.region, REGION, MADV_FREE), 0);
+		counter_go_on(&c);
+		let_it_run(&c);
+		counter_hold(&c);
+		seen = page_count(c.region, 7);
+		/* The first time, the host keeps pages that the guest has just used. */
+		for (j = 0; j < 3; j++)
+			EXPECT_EQ(madvise(c.region, REGION, MADV_PAGEOUT), 0);
+		EXPECT_EQ(page_count(c.region, 7), seen);
+		counter_go_on(&c);
+	}
+	let_it_run(&c);
+	counter_stop(&c);
+}
+
 /* What the child sees is what was there at the fork. */
 static int child_looks(const uint8_t *region)
 {

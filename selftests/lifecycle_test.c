@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who outlives whom: VMs, vCPUs, memory and file descriptors in any order. */
+#include <pthread.h>
+
 #include "selftests/lib/okvm_test.h"
 
 GUEST(halt, 16)
@@ -53,6 +55,49 @@ TEST(a_vm_without_vcpus_goes)
 		vm_create(&vm, VM_BARE);
 		vm_destroy(&vm);
 	}
+}
+
+#define SLOTS	64
+
+static void *unmap_and_map(void *arg)
+{
+	volatile bool *stop = arg;
+	char *at;
+
+	/* Somewhere else, and within the slots' memory. */
+	while (!*stop) {
+		at = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (at != MAP_FAILED)
+			munmap(at, 8 * 4096);
+		madvise((char *)arg - 4096, 4096, MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+/* A VM ends while the host changes the VMM's memory: each change is reported to VMs, or not. */
+TEST(a_vm_ends_while_memory_goes)
+{
+	char *page = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+	volatile bool *stop = (bool *)(page + 4096);
+	pthread_t thread;
+	struct vm vm;
+	int i, slot;
+
+	REQUIRE(page != MAP_FAILED);
+	REQUIRE(pthread_create(&thread, NULL, unmap_and_map, (void *)stop) == 0);
+	for (i = 0; i < 100; i++) {
+		vm_create(&vm, 0);
+		LOAD16(&vm, halt);
+		for (slot = 1; slot <= SLOTS; slot++)
+			vm_slot(&vm, slot, 0x10000000 + slot * 8192ul, 4096, page, 0);
+		run_until(&vm, KVM_EXIT_HLT);
+		vm_destroy(&vm);
+	}
+	*stop = true;
+	pthread_join(thread, NULL);
+	munmap(page, 2 * 4096);
 }
 
 /* A small generator with a fixed seed, so that a failure comes back. */

@@ -298,6 +298,34 @@ TEST(a_write_to_a_readonly_slot_is_mmio)
 	vm_destroy(&vm);
 }
 
+GUEST(read_and_write, 16)
+	"	mov $0x7000, %bx\n"
+	"	mov %bx, %ds\n"
+	"	mov 4, %al\n"
+	"	out %al, $0x10\n"
+	"	mov $0x5a, %al\n"
+	"	mov %al, 4\n"
+	"	hlt\n"
+GUEST_END(read_and_write);
+
+/* The host would allow a write to the page that the read has mapped. */
+TEST(a_write_after_a_read_of_a_readonly_slot_is_mmio)
+{
+	uint8_t *mem;
+	struct vm vm;
+
+	mem = holed_vm(&vm);
+	LOAD16(&vm, read_and_write);
+	EXPECT_EQ(slot_set(&vm, 1, 0, 0, 0, NULL), 0);
+	EXPECT_EQ(slot_set(&vm, 1, KVM_MEM_READONLY, SLOT_GPA, 0x1000, mem), 0);
+	mem[4] = 9;
+	EXPECT_EQ(run_out(&vm, 0x10), 9);
+	run_until(&vm, KVM_EXIT_MMIO);
+	EXPECT_EQ(vm.run->mmio.is_write, 1);
+	EXPECT_EQ(mem[4], 9);
+	vm_destroy(&vm);
+}
+
 TEST(run_without_slots_is_an_internal_error)
 {
 	struct vm vm;

@@ -311,12 +311,15 @@ static bool svm_post_irq(struct okvm_vcpu *vcpu, int vector, bool notify)
 static void svm_apic_sync(struct okvm_vcpu *vcpu, enum okvm_apic_sync what, int arg)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
-	const u8 *page = okvm_apic_page(vcpu);
-	bool held;
+	const u8 *page;
+	bool held = false;
 
 	if (what != OKVM_APIC_TPR)
 		return;
-	held = arg >= 0 && arg >> 4 <= page[APIC_TASKPRI] >> 4;
+	if (arg >= 0) {
+		page = okvm_apic_page(vcpu);
+		held = arg >> 4 <= page[APIC_TASKPRI] >> 4;
+	}
 	if (held == hw->tpr_held)
 		return;
 	hw->tpr_held = held;

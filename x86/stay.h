@@ -31,6 +31,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/special_insns.h>
+#include <uapi/asm/kvm_para.h>
 
 #include "core/arch.h"
 #include "core/compat.h"
@@ -392,6 +393,18 @@ static __always_inline bool stay_fast_exits(struct okvm_vcpu *vcpu,
 	return !slow;
 }
 
+/*
+ * After a stay whose last exit needs nothing more: may the next stay begin at once? Otherwise
+ * KVM_RUN's loop has to do something first. mode_enter() tests for work of the thread.
+ */
+static __always_inline bool stay_again(struct okvm_vcpu *vcpu)
+{
+	if (okvm_watching() || READ_ONCE(vcpu->run->request_interrupt_window))
+		return false;
+	return !okvm_has_requests(vcpu) ||
+	       (!(okvm_apic_pv_eoi_msr(vcpu) & KVM_MSR_ENABLED) && okvm_serve_fast(vcpu));
+}
+
 /** stay_run() - Implement struct okvm_backend's run(): enter the guest and handle its slow exits */
 static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_stay_ops *ops)
 {
@@ -415,8 +428,11 @@ static __always_inline int stay_run(struct okvm_vcpu *vcpu, const struct okvm_st
 		local_irq_enable();
 		if (okvm_watching())
 			okvm_watch_left(vcpu);
-		if (served || ops->host_interrupted(vcpu))
+		if (served || ops->host_interrupted(vcpu)) {
+			if (stay_again(vcpu))
+				continue;
 			return OKVM_RESUME;
+		}
 		outcome = ops->exit_slow(vcpu);
 		if (outcome != OKVM_RESUME)
 			return outcome;

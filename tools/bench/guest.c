@@ -48,6 +48,12 @@ static inline uint64_t begin(void)
 	return shared->counting ? count_mark(COUNT_BEGIN) : rdtsc();
 }
 
+/* The counts begin here, but a profile has only what follows the TSC value @from. */
+static inline uint64_t begin_at(uint64_t from)
+{
+	return count_mark_later(COUNT_BEGIN_LATER, from - rdtsc());
+}
+
 static inline uint64_t end(void)
 {
 	return shared->counting ? count_mark(COUNT_END) : rdtsc();
@@ -284,7 +290,7 @@ static uint64_t op_timer(void)
 
 	wrmsr(MSR_TSC_DEADLINE, start);
 	if (shared->counting)
-		start = begin();
+		start = begin_at(start);
 	wait_fired();
 	return shared->fired_at - start;
 }
@@ -297,7 +303,7 @@ static uint64_t op_hlt_wake(void)
 	asm volatile("cli");
 	wrmsr(MSR_TSC_DEADLINE, start);
 	if (shared->counting)
-		start = begin();
+		start = begin_at(start);
 	while (!shared->fired)
 		asm volatile("sti; hlt; cli" : : : "memory");
 	asm volatile("sti");

@@ -35,7 +35,7 @@
 #define TOUCH_HUGE	16
 #define WARMUP		8
 #define CREATE_ROUNDS	16
-#define UNMAP_ROUNDS	64
+#define UNMAP_ROUNDS	16
 #define UNMAP_AT	0x10000ul	/* the pages of a real-mode guest */
 #define UNMAP_SIZE	0x80000ul
 #define MAX_CPUS	4
@@ -617,7 +617,8 @@ static void measure_unmap(const struct unmap *unmap, struct result *result)
 	pin(0);
 	ram = start_faulting(&vm, each, unmap->faulting);
 	for (unsigned int i = 0; i < UNMAP_ROUNDS; i++) {
-		usleep(2000);
+		/* Until all pages are there again. */
+		usleep(40000);
 		t0 = rdtsc();
 		if (madvise(ram + UNMAP_AT, UNMAP_SIZE, MADV_DONTNEED))
 			fail("madvise");

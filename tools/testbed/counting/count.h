@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How software asks the counting Bochs what all CPUs have executed outside VMX non-root mode: by a
+ * How software asks the counting Bochs what all CPUs have executed outside guests: by a
  * prefetch of an address that is no memory, which leaves the counts in RAX. It causes no exit, and
  * on other machines it does nothing.
  */
@@ -27,6 +27,7 @@ enum count_mark {
 	COUNT_END,
 	COUNT_WRITE,		/* the profile is complete */
 	COUNT_HOST,		/* RAX: all instructions of the host, as one number of 64 bits */
+	COUNT_BEGIN_LATER,	/* COUNT_BEGIN; the profile starts RCX ticks of the TSC later */
 	NR_COUNT_MARKS
 };
 
@@ -36,12 +37,17 @@ enum count_mark {
  * The counts; without the counting Bochs, the address itself. The difference of two of them holds
  * the differences of each count, as long as these are less than 2^15.
  */
-static inline uint64_t count_mark(enum count_mark mark)
+static inline uint64_t count_mark_later(enum count_mark mark, uint64_t ticks)
 {
 	uint64_t counts = COUNT_ADDRESS + mark;
 
-	asm volatile("prefetchnta (%0)" : "+a"(counts) : : "memory");
+	asm volatile("prefetchnta (%0)" : "+a"(counts) : "c"(ticks) : "memory");
 	return counts;
+}
+
+static inline uint64_t count_mark(enum count_mark mark)
+{
+	return count_mark_later(mark, 0);
 }
 
 /* One count of a difference; they may be negative, and then borrow from the next. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The counting Bochs: what is executed outside VMX non-root mode, for who asks by count.h's marks.
+ * The counting Bochs: what is executed outside guests, for who asks by count.h's marks.
  *
  * With OKVM_PROFILE=FILE in the environment it remembers the address of each instruction between a
  * COUNT_BEGIN and a COUNT_END, and at COUNT_WRITE writes how often each was executed. Samples
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bochs.h"
+#include "pc_system.h"
 #include "cpu/cpu.h"
 #include "cpu/decoder/ia_opcodes.h"
 #include "count.h"
@@ -25,6 +26,7 @@ enum { XCHG = NR_COUNTS, NOTHING, NR_KINDS };
 static Bit64u counts[NR_KINDS], instructions;
 static const char *const profile = getenv("OKVM_PROFILE");
 static bool sampling;
+static Bit64u sample_from;
 static addresses sample;
 static std::vector<addresses> samples;
 
@@ -43,19 +45,27 @@ static const struct kinds {
 	}
 } kinds;
 
+/* The time of the machine, in ticks of its TSC. */
+static Bit64u now(unsigned int cpu)
+{
+	Bit64u since = BX_CPU(cpu)->get_icount() - BX_CPU(cpu)->get_icount_last_sync();
+
+	return bx_pc_system.time_ticks() + (BX_SMP_PROCESSORS == 1 ? since : 0);
+}
+
 void counting_execute(unsigned int cpu, void *instruction)
 {
 	bxInstruction_c *i = static_cast<bxInstruction_c *>(instruction);
 	unsigned int kind;
 
-	if (BX_CPU(cpu)->in_vmx_guest)
+	if (BX_CPU(cpu)->in_vmx_guest || BX_CPU(cpu)->in_svm_guest)
 		return;
 	kind = kinds.of[i->getIaOpcode()];
 	if (i->getLock() || (kind == XCHG && !i->modC0()))
 		kind = COUNT_LOCKED;
 	counts[kind]++;
 	instructions++;
-	if (sampling)
+	if (sampling && now(cpu) >= sample_from)
 		sample.push_back(BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RIP].rrx);
 }
 
@@ -95,6 +105,12 @@ void counting_prefetch(unsigned int cpu, unsigned long address)
 	switch (address - COUNT_ADDRESS) {
 	case COUNT_BEGIN:
 		sampling = profile;
+		sample_from = 0;
+		sample.clear();
+		break;
+	case COUNT_BEGIN_LATER:
+		sampling = profile;
+		sample_from = now(cpu) + BX_CPU(cpu)->gen_reg[BX_64BIT_REG_RCX].rrx;
 		sample.clear();
 		break;
 	case COUNT_END:

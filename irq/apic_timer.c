@@ -26,7 +26,7 @@
 #include "irq/needs.h"
 #include "irq/vlapic.h"
 
-static unsigned int timer_advance_ns = 20000;
+static unsigned int timer_advance_ns = 5000;
 module_param(timer_advance_ns, uint, 0644);
 MODULE_PARM_DESC(timer_advance_ns, "longest time by which the host's timer of a TSC deadline is early, in ns; 0: never");
 

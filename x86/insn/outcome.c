@@ -11,16 +11,20 @@
 #include "x86/cpu/user_exit.h"
 #include "x86/insn/access_log.h"
 
-/* Set the vCPU's RFLAGS. While a debugger single-steps, keep TF, which the debugger uses. */
+/*
+ * Set the vCPU's RFLAGS. While a debugger single-steps, keep TF, which the debugger uses. If the
+ * instruction has set IF, a pending interrupt may be delivered now.
+ */
 static void emul_store_rflags(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	unsigned long rflags = e->ctx.rflags;
+	unsigned long rflags = e->ctx.rflags, old = okvm_rflags(vcpu);
 
 	if (okvm_emul_steps(e))
-		rflags |= okvm_rflags(vcpu) & X86_EFLAGS_TF;
+		rflags |= old & X86_EFLAGS_TF;
 	okvm_rflags_set(vcpu, rflags);
-	okvm_request(OKVM_REQ_EVENT, vcpu);
+	if (rflags & ~old & X86_EFLAGS_IF)
+		okvm_request(OKVM_REQ_EVENT, vcpu);
 }
 
 static void emul_store_regs(struct okvm_emulation *e)
@@ -262,24 +266,37 @@ int okvm_emul_finish(struct okvm_emulation *e)
 	return e->ctx.out & EMUL_OUT_HALT ? okvm_halt(vcpu, outcome) : outcome;
 }
 
+/* End the interrupt shadow of the instruction before, and begin that of STI, MOV SS or POP SS. */
+static void emul_shadow(struct okvm_vcpu *vcpu, u32 out)
+{
+	const struct okvm_event_ops *ops = vcpu->arch->event_ops;
+	u32 shadow = 0;
+
+	if (out & EMUL_OUT_STI)
+		shadow |= OKVM_IRQ_SHADOW_STI;
+	if (out & EMUL_OUT_MOVSS)
+		shadow |= OKVM_IRQ_SHADOW_MOV_SS;
+	if (!shadow && !ops->get_irq_shadow(vcpu))
+		return;
+	ops->set_irq_shadow(vcpu, shadow);
+	okvm_request(OKVM_REQ_EVENT, vcpu);
+}
+
+/*
+ * Write the result of a completed instruction, or of iterations of a string instruction, to the
+ * vCPU. Request OKVM_REQ_EVENT only if an event may be delivered now that was blocked before: after
+ * each request emulate_until_valid() of vmx/ leaves its loop.
+ */
 static int emul_completed(struct okvm_emulation *e)
 {
 	struct okvm_vcpu *vcpu = e->vcpu;
-	u32 out = e->ctx.out, shadow = 0;
+	u32 out = e->ctx.out;
 
 	emul_store_regs(e);
-	okvm_request(OKVM_REQ_EVENT, vcpu);
-	/*
-	 * A completed instruction or iteration ends an earlier interrupt shadow, and may begin a
-	 * new one.
-	 */
-	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED) {
-		if (out & EMUL_OUT_STI)
-			shadow |= OKVM_IRQ_SHADOW_STI;
-		if (out & EMUL_OUT_MOVSS)
-			shadow |= OKVM_IRQ_SHADOW_MOV_SS;
-		vcpu->arch->event_ops->set_irq_shadow(vcpu, shadow);
-	}
+	if (!(out & EMUL_OUT_AGAIN) || out & EMUL_OUT_ITERATED)
+		emul_shadow(vcpu, out);
+	if (vcpu->arch->ev.nmi_pending)
+		okvm_request(OKVM_REQ_EVENT, vcpu);
 	return okvm_emul_finish(e);
 }
 

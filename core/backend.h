@@ -46,6 +46,7 @@ enum okvm_hw_caps {
 	 */
 	OKVM_HW_TDP_PT		= 1 << 17,
 	OKVM_HW_GUEST_PAT	= 1 << 18,	/* the guest's PAT may determine memory types */
+	OKVM_HW_CMCI		= 1 << 19,	/* guests may have CMCI and LMCE (MCG_CAP) */
 };
 
 /* Capabilities that a VM on shadow paging does not have, even if the hardware has them. */

@@ -303,6 +303,11 @@ int okvm_apic_local(struct okvm_apic *apic, enum lapic_lvt lvt)
 	return apic_accept(apic, apic->vcpu, &irq);
 }
 
+void okvm_apic_cmci(struct okvm_vcpu *vcpu)
+{
+	okvm_apic_local(vcpu->apic, LAPIC_LVT_CMCI);
+}
+
 void okvm_apic_lint0_nmi(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;

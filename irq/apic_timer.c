@@ -253,7 +253,7 @@ void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu)
 	tick(apic);
 }
 
-void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu)
+static void timer_to_sw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	u64 host_tsc, left;
@@ -270,7 +270,7 @@ void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu)
 	okvm_request(OKVM_REQ_TIMER, vcpu);
 }
 
-void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
+static void timer_to_hw(struct okvm_vcpu *vcpu)
 {
 	struct okvm_apic *apic = vcpu->apic;
 
@@ -280,6 +280,14 @@ void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu)
 	 */
 	if (apic->can_hv && hrtimer_active(&apic->hrtimer) && hrtimer_cancel(&apic->hrtimer))
 		arm(apic);
+}
+
+void okvm_apic_timer_place(struct okvm_vcpu *vcpu, bool hw)
+{
+	if (hw)
+		timer_to_hw(vcpu);
+	else
+		timer_to_sw(vcpu);
 }
 
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu)

@@ -59,10 +59,13 @@ bool okvm_apic_x2apic_mode(const struct okvm_vcpu *vcpu);
 bool okvm_apic_hw_enabled(const struct okvm_vcpu *vcpu);
 bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu);
 /**
- * okvm_apic_cpuid_changed() - after a change of the guest's CPUID, set whether EOI broadcasts can
- * be suppressed and whether the timer has TSC-deadline mode
+ * okvm_apic_model_changed() - after a change of the guest's CPUID or MCG_CAP, set whether EOI
+ * broadcasts can be suppressed, whether the timer has TSC-deadline mode, and whether the LVT has an
+ * entry for CMCI
  */
-void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline);
+void okvm_apic_model_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline, bool cmci);
+/** okvm_apic_cmci() - deliver a corrected machine-check interrupt. Called by the vCPU's thread */
+void okvm_apic_cmci(struct okvm_vcpu *vcpu);
 
 /* CR8 is TPR >> 4. */
 unsigned long okvm_apic_get_cr8(const struct okvm_vcpu *vcpu);
@@ -156,9 +159,11 @@ bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu);
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu);
 /* Handle a VM exit of the VMX-preemption timer. IRQs may be off. */
 void okvm_apic_hv_timer_expired(struct okvm_vcpu *vcpu);
-/* Switch to the hrtimer before the vCPU blocks; okvm_apic_timer_to_hw() switches back later. */
-void okvm_apic_timer_to_sw(struct okvm_vcpu *vcpu);
-void okvm_apic_timer_to_hw(struct okvm_vcpu *vcpu);
+/**
+ * okvm_apic_timer_place() - switch to the backend's timer, or to the hrtimer while the vCPU blocks
+ * @hw: switch to the backend's timer, if the backend has one
+ */
+void okvm_apic_timer_place(struct okvm_vcpu *vcpu, bool hw);
 void okvm_apic_timer_restart(struct okvm_vcpu *vcpu);		/* guest TSC offset changed */
 void okvm_apic_timer_migrate(struct okvm_vcpu *vcpu);		/* the vCPU moved to another CPU */
 

@@ -148,7 +148,7 @@ bool okvm_apic_sw_enabled(const struct okvm_vcpu *vcpu)
 	return vcpu->apic && lapic_enabled(&vcpu->apic->l);
 }
 
-void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline)
+void okvm_apic_model_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadline, bool cmci)
 {
 	struct okvm_apic *apic = vcpu->apic;
 	struct lapic_effect eff = { .flags = 0 };
@@ -158,10 +158,8 @@ void okvm_apic_cpuid_changed(struct okvm_vcpu *vcpu, bool x2apic, bool tsc_deadl
 	 * them has to write an EOI register of the IOAPIC instead, which the in-kernel IOAPIC
 	 * lacks. A guest that does not check the IOAPIC's version would never complete a
 	 * level-triggered interrupt.
-	 *
-	 * There is no LVT entry for CMCI, because MCG_CAP does not report CMCI.
 	 */
-	lapic_set_version(&apic->l, false,
+	lapic_set_version(&apic->l, cmci,
 			  x2apic && okvm_irqchip_mode(vcpu->vm) == OKVM_IRQCHIP_SPLIT);
 	apic->l.tsc_deadline = tsc_deadline;
 	lapic_put(&apic->l, APIC_LVTT,

@@ -424,3 +424,63 @@ TEST(machine_check_banks)
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap), EINVAL);
 	vm_destroy(&vm);
 }
+
+#define MCG_CMCI	(1ull << 10)
+#define MC2_CTL2	0x282
+#define LVT_CMCI	0x2f0
+#define IRR_OF_0x50	0x220
+
+static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} arg = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
+
+	return ioctl(vm->vcpu, KVM_SET_MSRS, &arg);
+}
+
+/* Return true if an uncorrected error without action in bank 2 sends the vector of LVT CMCI. */
+static bool sends_cmci(struct vm *vm, uint64_t ctl2)
+{
+	struct kvm_x86_mce ucna = { .status = 5ull << 61, .bank = 2 };	/* VAL and UC */
+	struct kvm_lapic_state lapic;
+
+	REQUIRE(set_msr(vm, MC2_CTL2, ctl2) == 1);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic) == 0);
+	memset(&lapic.regs[IRR_OF_0x50], 0, 4);
+	lapic.regs[0xf0] = 0xff;
+	lapic.regs[0xf1] = 1;				/* enabled */
+	memcpy(&lapic.regs[LVT_CMCI], &(uint32_t){ 0x50 }, 4);
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_LAPIC, &lapic) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_X86_SET_MCE, &ucna) == 0);
+	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic) == 0);
+	return lapic.regs[IRR_OF_0x50 + 2] & 1;
+}
+
+TEST(an_error_without_action_sends_a_cmci)
+{
+	struct kvm_lapic_state lapic;
+	uint64_t cap;
+	struct vm vm;
+
+	vm_create(&vm, VM_IRQCHIP);
+	REQUIRE(ioctl(vm.sys, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap) == 0);
+	if (!(cap & MCG_CMCI)) {
+		cap = MCG_CMCI | 4;
+		EXPECT_ERR(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap), EINVAL);
+		vm_destroy(&vm);
+		test_skip("CMCI is not offered, as on AMD");
+	}
+	cap = MCG_CMCI | 4;
+	REQUIRE(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap) == 0);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_LAPIC, &lapic) == 0);
+	EXPECT_EQ(lapic.regs[0x32], 6);			/* seven LVT entries */
+	EXPECT_EQ(lapic.regs[LVT_CMCI + 2], 1);		/* masked */
+	EXPECT(!sends_cmci(&vm, 0));
+	EXPECT(sends_cmci(&vm, 1 << 30));
+	cap = 4;
+	REQUIRE(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap) == 0);
+	EXPECT_EQ(set_msr(&vm, MC2_CTL2, 1 << 30), 0);
+	vm_destroy(&vm);
+}

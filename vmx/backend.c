@@ -237,7 +237,8 @@ static u32 vmx_caps_bits(void)
 		caps |= OKVM_HW_NX_HUGEPAGES;
 	if (boot_cpu_has(X86_FEATURE_UMIP) || vmx_caps.exec2 & SECONDARY_EXEC_DESC)
 		caps |= OKVM_HW_UMIP;
-	return caps;
+	/* These parts of the machine-check architecture exist on Intel's CPUs only. */
+	return caps | OKVM_HW_CMCI;
 }
 
 static int vmx_init(u32 *caps)

@@ -52,12 +52,8 @@ int okvm_arch_vcpu_unblocked(struct okvm_vcpu *vcpu, bool runnable)
 
 void okvm_arch_blocks(struct okvm_vcpu *vcpu, bool begins)
 {
-	if (!okvm_lapic_in_kernel(vcpu))
-		return;
-	if (begins)
-		okvm_apic_timer_to_sw(vcpu);
-	else
-		okvm_apic_timer_to_hw(vcpu);
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_timer_place(vcpu, !begins);
 }
 
 bool okvm_arch_in_kernel_mode(struct okvm_vcpu *vcpu)

@@ -11,8 +11,13 @@
 #include "x86/cpu/event.h"
 #include "x86/msr/mce.h"
 
-#define MCE_CAP		(MCG_CTL_P | MCG_SER_P)		/* bits that KVM_X86_SETUP_MCE accepts */
 #define CTL2_BITS	(MCI_CTL2_CMCI_EN | 0x7fffULL)
+
+/* The bits of MCG_CAP that KVM_X86_SETUP_MCE accepts, besides the number of banks. */
+static u64 mce_cap(u32 caps)
+{
+	return MCG_CTL_P | MCG_SER_P | (caps & OKVM_HW_CMCI ? MCG_CMCI_P | MCG_LMCE_P : 0);
+}
 
 void okvm_mce_create(struct okvm_vcpu *vcpu)
 {
@@ -128,7 +133,7 @@ int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 
 static long ioc_mce_cap_supported(union okvm_ioctl_arg arg)
 {
-	*(u64 *)arg.data = MCE_CAP;
+	*(u64 *)arg.data = mce_cap(okvm_default_offer->caps);
 	return 0;
 }
 
@@ -140,13 +145,15 @@ static long ioc_setup_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 
 	if (!n || n > OKVM_MCE_BANKS)
 		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: no banks, or more than 32");
-	if (cap & ~(MCE_CAP | 0xffULL | 0xff0000ULL))
+	if (cap & ~(mce_cap(vcpu->vm->caps) | 0xffULL | 0xff0000ULL))
 		return okvm_refuse_vcpu(vcpu, "KVM_X86_SETUP_MCE: unknown bits");
 	mce->cap = cap;
 	if (cap & MCG_CTL_P)
 		mce->ctl = ~0ULL;
 	for (i = 0; i < n; i++)
 		mce->bank[4 * i] = ~0ULL;
+	memset(mce->ctl2, 0, sizeof(mce->ctl2));
+	okvm_mce_apic(vcpu);
 	return 0;
 }
 
@@ -162,6 +169,17 @@ static bool is_ucna(const struct kvm_x86_mce *err)
 {
 	return !err->mcg_status && err->status & MCI_STATUS_UC &&
 	       !(err->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
+/* Record an uncorrected error without action. If the bank's CTL2 asks for it, send a CMCI. */
+static void no_action(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *err, u64 ctl2)
+{
+	struct okvm_mce *mce = &vcpu->arch->mce;
+
+	record(bank, err, err->status);
+	mce->status = err->mcg_status;
+	if (mce->cap & MCG_CMCI_P && ctl2 & MCI_CTL2_CMCI_EN && okvm_lapic_in_kernel(vcpu))
+		okvm_apic_cmci(vcpu);
 }
 
 static void uncorrected(struct okvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *err)
@@ -198,17 +216,17 @@ static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 {
 	const struct kvm_x86_mce *err = arg.data;
 	struct okvm_mce *mce = &vcpu->arch->mce;
-	u32 n = nr_banks(mce);
+	u32 n = nr_banks(mce), i;
 	u64 *bank;
 
 	if (err->bank >= n)
 		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: no such bank");
 	if (!(err->status & MCI_STATUS_VAL))
 		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: status without bit 63 (valid)");
-	bank = &mce->bank[4 * array_index_nospec(err->bank, n)];
+	i = array_index_nospec(err->bank, n);
+	bank = &mce->bank[4 * i];
 	if (is_ucna(err)) {
-		record(bank, err, err->status);
-		mce->status = err->mcg_status;
+		no_action(vcpu, bank, err, mce->ctl2[i]);
 	} else if (err->status & MCI_STATUS_UC) {
 		uncorrected(vcpu, bank, err);
 	} else {

@@ -52,9 +52,8 @@ u64 okvm_host_arch_capabilities(void)
 		val &= ARCH_CAP_OFFERED;
 	}
 	/*
-	 * Set two bits on all hosts, which tell the guest that it needs no workaround.
-	 * PSCHANGE_MC_NO: only a hypervisor would need one, and a guest cannot be a hypervisor.
-	 * SKIP_VMENTRY_L1DFLUSH: okvm flushes the L1D before VM entries.
+	 * Set PSCHANGE_MC_NO and SKIP_VMENTRY_L1DFLUSH on all hosts. They tell the guest that it
+	 * needs no workaround. Only a hypervisor would need one, and a guest cannot be a hypervisor.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))

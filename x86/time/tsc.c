@@ -246,8 +246,8 @@ void okvm_tsc_vm_resume(struct okvm_vm *vm)
 static void rearm_timer(struct okvm_vcpu *vcpu)
 {
 	if (okvm_lapic_in_kernel(vcpu)) {
-		okvm_apic_timer_to_sw(vcpu);
-		okvm_apic_timer_to_hw(vcpu);
+		okvm_apic_timer_place(vcpu, false);
+		okvm_apic_timer_place(vcpu, true);
 	}
 }
 

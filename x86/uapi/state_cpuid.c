@@ -7,15 +7,13 @@
 #include "core/compat.h"
 #include "x86/cpu/cr.h"
 #include "x86/cpuid/cpuid.h"
+#include "x86/msr/mce.h"
 #include "x86/uapi/state.h"
 
 /* Update the LAPIC, the paging mode and the backend's controls after CPUID has changed. */
 static void after_set(struct okvm_vcpu *vcpu)
 {
-	const struct okvm_guest_feat *f = &vcpu->arch->feat;
-
-	if (okvm_lapic_in_kernel(vcpu))
-		okvm_apic_cpuid_changed(vcpu, f->x2apic, f->tsc_deadline);
+	okvm_mce_apic(vcpu);
 	okvm_paging_changed(vcpu);
 	vcpu->arch->ops->update_intercepts(vcpu, OKVM_ICPT_MSRS | OKVM_ICPT_CONTROLS |
 					     OKVM_ICPT_CR | OKVM_ICPT_DEBUG);

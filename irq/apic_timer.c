@@ -31,6 +31,9 @@ module_param(timer_advance_ns, uint, 0644);
 MODULE_PARM_DESC(timer_advance_ns, "longest time by which the host's timer of a TSC deadline is early, in ns; 0: never");
 
 #define ADVANCE_LIMIT_NS	100000u
+#define WAIT_SHORT_NS		1000u
+/* Requests that do not end a wait: that of the tick itself, and those of events. */
+#define WAIT_GOES_ON		(BIT(OKVM_REQ_TIMER) | BIT(OKVM_REQ_EVENT))
 /* A late tick adds this part of its lateness to the lead. */
 #define LEAD_STEP		8
 
@@ -110,20 +113,11 @@ static u64 time_left(struct okvm_apic *apic, u64 *host_tsc)
 	return t->expiry_ns - now;
 }
 
-/* The time that the hrtimer has to be early, in ticks of the guest's TSC. */
-static u64 lead_now(struct okvm_apic *apic)
-{
-	return deadline_mode(&apic->l.timer) ? apic->lead : 0;
-}
-
+/* Start the hrtimer for an expiry in @left ns. The timer of a TSC deadline is early by the lead. */
 static void start_sw(struct okvm_apic *apic, u64 left)
 {
-	u64 lead = lead_now(apic);
-
-	if (lead) {
-		lead = lapic_tsc_to_ns(lead, okvm_arch_tsc_khz(apic->vcpu));
-		left = left > lead ? left - lead : 0;
-	}
+	if (deadline_mode(&apic->l.timer))
+		left -= min_t(u64, left, apic->lead);
 	hrtimer_start(&apic->hrtimer, ktime_add_ns(ktime_get(), left), HRTIMER_MODE_ABS_HARD);
 }
 
@@ -195,38 +189,59 @@ bool okvm_apic_timer_pending(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Adapt the lead to a tick that is ready @late ticks of the guest's TSC after its deadline, or
- * before it (@late < 0). The lead shrinks by the whole wait, but grows slowly. So few ticks wait
- * long, although a tick of a halted vCPU takes the host longer than that of a running one.
+ * Adapt the lead to a tick that is ready @late ns after its deadline, or before it (@late < 0). The
+ * lead shrinks by the whole wait, but grows slowly. So few ticks wait long, although a tick of a
+ * halted vCPU takes the host longer than that of a running one.
  */
 static void lead_learn(struct okvm_apic *apic, s64 late)
 {
-	u32 ns = min(READ_ONCE(timer_advance_ns), ADVANCE_LIMIT_NS);
-	s64 most = (u64)okvm_arch_tsc_khz(apic->vcpu) * ns / USEC_PER_SEC;
+	u32 most = min(READ_ONCE(timer_advance_ns), ADVANCE_LIMIT_NS);
 
 	apic->lead = clamp_t(s64, apic->lead + (late > 0 ? late / LEAD_STEP : late), 0, most);
 }
 
 /*
+ * Wait @ns, until the deadline. Return false if the wait ends early: other requests to the vCPU do
+ * not wait for a tick, and with IRQs off there is no wait of more than WAIT_SHORT_NS.
+ */
+static bool wait_for_deadline(struct okvm_apic *apic, u64 ns)
+{
+	const u64 start = rdtsc(), ticks = mul_u64_u32_div(ns, tsc_khz, 1000000) + 1;
+
+	if (ns > WAIT_SHORT_NS && irqs_disabled())
+		return false;
+	/* If the thread moves to a CPU whose TSC is behind, the difference is huge. */
+	while (rdtsc() - start < ticks) {
+		if (READ_ONCE(apic->vcpu->requests) & ~WAIT_GOES_ON)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/*
  * The hrtimer of a deadline has fired: wait for the deadline, at most for the lead or 1 us. Return:
- * false if the deadline is later, because the guest's TSC has changed or the host's clock is faster
+ * false if the deadline has not been reached. It may be far away, because the guest's TSC has
+ * changed or the host's clock is faster
  */
 static bool deadline_reached(struct okvm_apic *apic)
 {
-	u64 deadline = apic->l.timer.tscdeadline, start = rdtsc(), left;
-	s64 late = okvm_arch_guest_tsc(apic->vcpu, start) - deadline;
+	u64 now = okvm_arch_guest_tsc(apic->vcpu, rdtsc());
+	u64 deadline = apic->l.timer.tscdeadline;
+	u32 khz = okvm_arch_tsc_khz(apic->vcpu);
+	u64 ns;
 
-	if (late < 0 && -late > max(apic->lead, okvm_arch_tsc_khz(apic->vcpu) / 1000))
-		return false;
-	lead_learn(apic, late);
-	if (late >= 0)
+	if (now >= deadline) {
+		lead_learn(apic, min_t(u64, lapic_tsc_to_ns(now - deadline, khz), NSEC_PER_SEC));
 		return true;
-	/* One tick more: okvm_arch_host_tsc() rounds down. */
-	left = okvm_arch_host_tsc(apic->vcpu, deadline) + 1 - start;
-	/* If the thread moves to a CPU whose TSC is behind, the difference is huge. */
-	while (rdtsc() - start < left)
-		cpu_relax();
-	return true;
+	}
+	/* Round up, so that no tick comes early. */
+	ns = lapic_tsc_to_ns(deadline - now, khz) + 1;
+	if (ns > max(apic->lead, WAIT_SHORT_NS))
+		return false;
+	lead_learn(apic, -(s64)ns);
+	return wait_for_deadline(apic, ns) &&
+	       okvm_arch_guest_tsc(apic->vcpu, rdtsc()) >= deadline;
 }
 
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu)

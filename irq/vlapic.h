@@ -38,7 +38,7 @@ struct okvm_apic {
 	bool can_hv;		/* the backend has a timer */
 	bool hv_armed;		/* the backend's timer is armed */
 	bool fired;		/* set by the hrtimer's handler: a tick to deliver */
-	u32 lead;		/* see apic_timer.c; in ticks of the guest's TSC */
+	u32 lead;		/* see apic_timer.c; in ns */
 
 	/* Any CPU accesses these members. */
 	bool kick_late;		/* okvm_irq_vm.kick_work is going to kick the vCPU */

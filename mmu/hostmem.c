@@ -3,8 +3,9 @@
  * Find the host frame at a host virtual address, so that a fault can map it.
  *
  * okvm drops the page reference of get_user_pages() as soon as the frame is mapped. After that, the
- * MMU notifier tells okvm when to unmap the frame. To a frame in a VM_PFNMAP or VM_IO mapping, okvm
- * takes no reference at all.
+ * MMU notifier tells okvm when to unmap the frame. okvm takes no reference at all to a frame in a
+ * VM_PFNMAP or VM_IO mapping, and to an anonymous page that it finds in the host's tables itself
+ * (hostmem_peek()).
  */
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
@@ -87,6 +88,17 @@ enum peek {
 	PEEK_OTHER,	/* something else */
 };
 
+/* Return true if @pte maps a page of anonymous memory, writable and dirty. IRQs are off. */
+static bool peek_plain(pte_t pte)
+{
+	struct page *page;
+
+	if (!pte_access_permitted(pte, true) || !pte_dirty(pte) || pte_special(pte))
+		return false;
+	page = pfn_to_page(pte_pfn(pte));
+	return !is_zone_device_page(page) && folio_test_anon(page_folio(page));
+}
+
 /*
  * Read the frame from the host's tables, without a reference to its page: fault_map() maps the
  * frame only if the host has not invalidated it since f->seq was read. Do this only for an
@@ -96,6 +108,7 @@ enum peek {
 static enum peek hostmem_peek(struct okvm_fault *f)
 {
 	pte_t pte = { };
+	bool plain;
 	pmd_t pmd;
 	int level;
 
@@ -107,18 +120,21 @@ static enum peek hostmem_peek(struct okvm_fault *f)
 		pte = READ_ONCE(*pte_offset_kernel(&pmd, f->hva));
 		level = 1;
 	}
+	/* With IRQs off, the host does not free the page's struct page either (memory unplug). */
+	plain = level == 1 && peek_plain(pte);
 	local_irq_enable();
 	f->host_level = level == 2 && !pmd_present(pmd) ? 0 : level;
 	if (level > 1)
 		return PEEK_OTHER;
 	if (pte_none(pte))
 		return PEEK_ABSENT;
-	if (!pte_access_permitted(pte, true) || !pte_dirty(pte) || pte_special(pte) ||
-	    !folio_test_anon(page_folio(pfn_to_page(pte_pfn(pte)))))
+	if (!plain)
 		return PEEK_OTHER;
 	f->pfn = pte_pfn(pte);
+	f->page = NULL;
 	f->has_page = true;
 	f->writable = true;
+	f->uncached = false;
 	return PEEK_FRAME;
 }
 

@@ -257,8 +257,8 @@ void okvm_notifier_unregister(struct okvm_mmu_vm *mmu)
 		return;
 	mmu->notifier = NULL;
 	/*
-	 * No vCPU exists any more that could use the tables, so the VM need not follow later
-	 * changes, and policy->vm_destroy() frees tables without waiting for RCU readers.
+	 * No vCPU can run any more, so nothing uses the tables, and the VM need not follow later
+	 * changes. policy->vm_destroy() frees the tables without waiting for RCU readers.
 	 */
 	mmu_end(mmu);
 	if (okvm_mmu_is_shadow(mmu->vm))

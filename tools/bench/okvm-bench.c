@@ -605,6 +605,18 @@ static uint8_t *start_faulting(struct vm *vm, struct faulting *each, unsigned in
 	return ram;
 }
 
+/* Wait until the host has all pages of [@mem, @mem + @size), which vCPUs access. */
+static void wait_present(uint8_t *mem, size_t size)
+{
+	static unsigned char there[UNMAP_SIZE / 4096];
+
+	do {
+		usleep(2000);
+		if (mincore(mem, size, there))
+			fail("mincore");
+	} while (memchr(there, 0, size / 4096));
+}
+
 static void measure_unmap(const struct unmap *unmap, struct result *result)
 {
 	static uint64_t took[UNMAP_ROUNDS];
@@ -617,8 +629,7 @@ static void measure_unmap(const struct unmap *unmap, struct result *result)
 	pin(0);
 	ram = start_faulting(&vm, each, unmap->faulting);
 	for (unsigned int i = 0; i < UNMAP_ROUNDS; i++) {
-		/* Until all pages are there again. */
-		usleep(40000);
+		wait_present(ram + UNMAP_AT, UNMAP_SIZE);
 		t0 = rdtsc();
 		if (madvise(ram + UNMAP_AT, UNMAP_SIZE, MADV_DONTNEED))
 			fail("madvise");

@@ -4,6 +4,7 @@
  * where okvm's page directory maps each address to itself. The guest's own CR3, CR4 and EFER are what
  * the guest has written, and its own page tables count as soon as it switches paging on.
  */
+#include <cpuid.h>
 #include <pthread.h>
 
 #include "selftests/lib/okvm_test.h"
@@ -78,6 +79,30 @@ GUEST(cr3, 32)
 	"	out %eax, $0x11\n"
 	"	jmp 1b\n"
 GUEST_END(cr3);
+
+/* To paging and then many loads of CR3. EDI: CR3. */
+GUEST(cr3_loads, 32)
+	"	mov %edi, %cr3\n"
+	"	mov %cr0, %eax\n"
+	"	or $0x80000000, %eax\n"
+	"	mov %eax, %cr0\n"
+	"	jmp 1f\n"
+	"1:	out %eax, $0x10\n"
+	"	mov $1000, %ecx\n"
+	"2:	mov %edi, %cr3\n"
+	"	loop 2b\n"
+	"	mov 0x20000, %eax\n"
+	"	out %eax, $0x11\n"
+GUEST_END(cr3_loads);
+
+/* CR4 is EBX in between. */
+GUEST(set_cr4, 32)
+	"	mov %ebx, %cr4\n"
+	"	mov 0x20000, %eax\n"
+	"	out %eax, $0x10\n"
+	"	mov %cr4, %eax\n"
+	"	out %eax, $0x11\n"
+GUEST_END(set_cr4);
 
 /* EBX: the identity map. The last entry goes, and what it has mapped is read. */
 GUEST(write_map, 32)
@@ -213,6 +238,40 @@ TEST(the_guests_cr3_is_its_own)
 	vm_destroy(&vm);
 }
 
+static uint32_t cpuid_7_ebx(void)
+{
+	uint32_t a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) ? b : 0;
+}
+
+/* The identity map has user pages, to which SMEP and SMAP would apply with paging only. */
+TEST(protections_of_user_pages_need_paging)
+{
+	static const struct {
+		uint32_t cr4, ebx;	/* the bit of CPUID leaf 7 */
+	} cases[] = { { 1 << 20, 1 << 7 }, { 1 << 21, 1 << 20 }, { 1 << 20 | 1 << 5, 1 << 7 } };
+	uint32_t ebx = cpuid_7_ebx();
+	struct kvm_regs regs;
+	struct vm vm;
+	unsigned int i;
+
+	vm_create(&vm, 0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (!(ebx & cases[i].ebx)) {
+			printf("# SKIP CR4 %x: the CPU has it not\n", cases[i].cr4);
+			continue;
+		}
+		START(&vm, set_cr4);
+		regs = get_regs(&vm);
+		regs.rbx = cases[i].cr4;
+		REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+		EXPECT_EQ(run_out(&vm, 0x10), 0x11111111);
+		EXPECT_EQ(run_out(&vm, 0x11), cases[i].cr4);
+	}
+	vm_destroy(&vm);
+}
+
 /* Page tables of @levels at TABLES: the first 2 MiB to themselves, but DATA_GPA to OTHER_GPA. */
 static void make_tables(struct vm *vm, unsigned int levels)
 {
@@ -288,6 +347,25 @@ TEST(long_mode_on_and_off)
 {
 	switch_paging(4, 0x20, 0x100);
 	switch_paging(4, 0x20, 0x900);
+}
+
+TEST(cr3_is_loaded_without_exits_when_paging_is_on)
+{
+	struct kvm_regs regs;
+	uint64_t exits;
+	struct vm vm;
+
+	vm_create(&vm, 0);
+	START(&vm, cr3_loads);
+	make_tables(&vm, 2);
+	regs = get_regs(&vm);
+	regs.rdi = TABLES;
+	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	run_out(&vm, 0x10);
+	exits = vcpu_stat(&vm, "exits");
+	EXPECT_EQ(run_out(&vm, 0x11), 0x22222222);
+	EXPECT(vm_on_shadow(&vm) || vcpu_stat(&vm, "exits") - exits < 500);
+	vm_destroy(&vm);
 }
 
 /* KVM_SET_SREGS goes from a guest without paging to one with it, and back. */

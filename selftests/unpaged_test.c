@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Protected mode without paging. Hardware runs it: also with EPT and without "unrestricted guest",
- * where okvm's page directory maps each address to itself. The guest's own CR3, CR4 and EFER are what
- * the guest has written, and its own page tables count as soon as it switches paging on.
+ * where okvm's page directory maps each address to itself. The guest's own CR3, CR4 and EFER are
+ * what the guest has written, and its own page tables count as soon as it switches paging on.
  */
 #include <cpuid.h>
 #include <pthread.h>

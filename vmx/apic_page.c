@@ -4,8 +4,8 @@
  * identity map.
  *
  * The APIC-access page (SDM "Virtualizing Memory-Mapped APIC Accesses") is a page of the host that
- * is mapped at the xAPIC's default address. With the control "virtualize APIC accesses", the CPU turns
- * accesses to the page into accesses to the virtual-APIC page, or into exits that report the
+ * is mapped at the xAPIC's default address. With the control "virtualize APIC accesses", the CPU
+ * turns accesses to the page into accesses to the virtual-APIC page, or into exits that report the
  * register's offset. The content of the page is not used.
  *
  * A vCPU without the control would access the content of the page. The control is per vCPU, but the
@@ -13,12 +13,13 @@
  * the default address. At other times no memory is mapped there, and the accesses of all vCPUs exit
  * as MMIO. Upstream adds an internal memory slot at this address instead.
  *
- * The identity map is for EPT without "unrestricted guest", where CR0.PG in hardware must be 1. While
- * the guest's CR0.PG is 0, CR3 in hardware points to a page directory of okvm, which maps each linear
- * address to the same guest-physical address, in pages of 4 MiB. CR3 is a guest-physical address.
- * Therefore the guest can reach the page, and a guest that writes to it harms only itself. The page
- * must be writable: if EPT has accessed and dirty flags, the CPU's page walk counts as a write. If
- * the VMM has a memory slot there, the page is not mapped, and okvm emulates the unpaged guest.
+ * The identity map is for EPT without "unrestricted guest", where CR0.PG in hardware must be 1.
+ * While the guest's CR0.PG is 0, CR3 in hardware points to a page directory of okvm, which maps each
+ * linear address to the same guest-physical address, in pages of 4 MiB. CR3 is a guest-physical
+ * address. Therefore the guest can reach the page, and a guest that writes to it harms only itself.
+ * The page must be writable: if EPT has accessed and dirty flags, the CPU's page walk counts as a
+ * write. If the VMM has a memory slot there, the page is not mapped, and okvm emulates the unpaged
+ * guest.
  */
 #include <linux/gfp.h>
 #include <linux/mutex.h>

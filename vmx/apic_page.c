@@ -14,9 +14,9 @@
  * as MMIO. Upstream adds an internal memory slot at this address instead.
  *
  * The identity map is for EPT without "unrestricted guest", where CR0.PG in hardware must be 1.
- * While the guest's CR0.PG is 0, CR3 in hardware points to a page directory of okvm, which maps each
- * linear address to the same guest-physical address, in pages of 4 MiB. CR3 is a guest-physical
- * address. Therefore the guest can reach the page, and a guest that writes to it harms only itself.
+ * While the guest's CR0.PG is 0, CR3 in hardware points to a page directory of okvm, which maps
+ * each linear address to the same guest-physical address, in pages of 4 MiB. The guest can reach
+ * the page, because CR3 is a guest-physical address. A guest that writes to it harms only itself.
  * The page must be writable: if EPT has accessed and dirty flags, the CPU's page walk counts as a
  * write. If the VMM has a memory slot there, the page is not mapped, and okvm emulates the unpaged
  * guest.

@@ -72,32 +72,29 @@ static int fault_fill_spare(struct okvm_vcpu *vcpu)
 	return 0;
 }
 
-/*
- * Return true if @f has to map okvm's own page, which okvm_mmu_set_hole() has put at f->gfn,
- * outside all slots. Return false if the slots have changed since f->gen was read: a slot may
- * contain f->gfn now. (If a slot is added later, okvm zaps the frame.) Caller holds mmu->lock.
- */
-bool fault_in_hole(const struct okvm_fault *f)
+/* Map okvm's own page at f->gfn. Return: false if there is none now. Caller holds mmu->lock. */
+static bool fault_hole(struct okvm_fault *f)
 {
-	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-
-	return mmu->hole_pfn && f->gfn == mmu->hole_gfn && !mmu->dead &&
-	       okvm_slots_generation(mmu->vm) == f->gen;
-}
-
-static void fault_hole(struct okvm_fault *f)
-{
-	f->pfn = f->vcpu->vm->mmu->hole_pfn;
+	f->pfn = fault_hole_pfn(f);
+	if (likely(!f->pfn))
+		return false;
 	f->page = NULL;
 	f->writable = true;
 	f->level = 1;
 	tdp_map(f);
+	return true;
 }
 
 static int fault_mmio(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	int verdict = OKVM_FAULT_MMIO;
+	/*
+	 * A page walk in okvm's own page: if the page cannot be mapped now, because the slots are
+	 * changing, let the guest repeat the access. An event that waits for the walk can then be
+	 * delivered.
+	 */
+	bool hole_walk = f->table && mmu_hole_pfn(mmu, f->gfn) && !f->slot;
+	int verdict = hole_walk ? OKVM_FAULT_FIXED : OKVM_FAULT_MMIO;
 
 	/*
 	 * Make no MMIO entry in these cases:
@@ -106,15 +103,15 @@ static int fault_mmio(struct okvm_fault *f)
 	 * - The CPU's page walk has made the access. With EPT, an MMIO entry causes an EPT
 	 *   misconfiguration, which does not tell whether a walk or an instruction made the access.
 	 */
-	if (f->slot || f->gen & 1 || f->table || fault_fill_spare(f->vcpu))
-		return OKVM_FAULT_MMIO;
+	if (f->slot || f->gen & 1 || (f->table && !hole_walk) || fault_fill_spare(f->vcpu))
+		return verdict;
 	read_lock(&mmu->lock);
-	if (unlikely(fault_in_hole(f))) {
-		fault_hole(f);
+	if (mmu->dead)
+		verdict = hole_walk ? -EIO : verdict;
+	else if (unlikely(fault_hole(f)))
 		verdict = OKVM_FAULT_FIXED;
-	} else {
+	else if (!hole_walk)
 		tdp_map_mmio(f);
-	}
 	read_unlock(&mmu->lock);
 	return verdict;
 }

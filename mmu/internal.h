@@ -37,8 +37,8 @@
  *	compare-and-exchange) and to add tables. Tables are removed with the lock held for writing
  * @notifier: the host's MM reports changes of the VMM's address space through it; NULL: not
  *	registered (any more)
- * @hole_gfn, @hole_pfn: a frame in no memory slot, and the host frame that okvm maps there
- *	(okvm_mmu_set_hole()); 0: none; under @lock
+ * @hole: okvm's own pages (okvm_mmu_set_hole()): a frame in no memory slot, and the host frame that
+ *	okvm maps there; 0: none; under @lock
  *
  * The host's invalidations are recorded under @inv_lock. @inv_active counts the invalidations that
  * have begun and not ended yet; [@inv_start, @inv_end) contains all their ranges. The end of an
@@ -62,8 +62,10 @@ struct okvm_mmu_vm {
 	unsigned long limit;
 
 	rwlock_t lock;
-	gfn_t hole_gfn;
-	u64 hole_pfn;
+	struct mmu_hole {
+		gfn_t gfn;
+		u64 pfn;
+	} hole[OKVM_NR_HOLES];
 
 	spinlock_t inv_lock;
 	unsigned long inv_seq;
@@ -212,12 +214,33 @@ void mmu_zap(struct okvm_mmu_vm *mmu, gfn_t start, gfn_t end, bool yield);
 long tdp_prefault(struct okvm_vcpu *vcpu, gpa_t gpa);
 /** fault_verdict() - return @verdict; for -EFAULT, also report @f's page to userspace */
 int fault_verdict(const struct okvm_fault *f, int verdict);
+/** mmu_hole_pfn() - return the host frame of okvm's own page at @gfn, or 0 if none is there */
+static inline u64 mmu_hole_pfn(const struct okvm_mmu_vm *mmu, gfn_t gfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < OKVM_NR_HOLES; i++)
+		if (READ_ONCE(mmu->hole[i].pfn) && mmu->hole[i].gfn == gfn)
+			return mmu->hole[i].pfn;
+	return 0;
+}
+
 /**
- * fault_in_hole() - return true if okvm's own page (okvm_mmu_set_hole()) has to be mapped for @f
+ * fault_hole_pfn() - return the host frame of okvm's own page that has to be mapped for @f
  *
- * Under mmu->lock.
+ * Caller holds mmu->lock.
+ *
+ * Return: 0 if there is no such page at f->gfn, or if the slots have changed since f->gen was read:
+ * a slot may contain f->gfn now. (If a slot is added later, okvm zaps the frame.)
  */
-bool fault_in_hole(const struct okvm_fault *f);
+static inline u64 fault_hole_pfn(const struct okvm_fault *f)
+{
+	const struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+
+	return !mmu->dead && okvm_slots_generation(mmu->vm) == f->gen ?
+	       mmu_hole_pfn(mmu, f->gfn) : 0;
+}
+
 /**
  * fault_level() - choose the level of the leaf for @f; may set @f->nx_level
  *

@@ -253,16 +253,23 @@ bool okvm_mmu_noted(struct okvm_vcpu *vcpu, const struct okvm_note *note, u64 cr
 /** okvm_mmu_load_pdptrs() - read the PDPTEs at CR3. Return: false if unreadable or invalid */
 bool okvm_mmu_load_pdptrs(struct okvm_vcpu *vcpu, unsigned long cr3, u64 pdptrs[4]);
 
+/** enum okvm_hole - okvm's own pages that a guest can have outside its slots (vmx/apic_page.c) */
+enum okvm_hole {
+	OKVM_HOLE_APIC,		/* hardware turns accesses to it into accesses to APIC registers */
+	OKVM_HOLE_IDENTITY,	/* page directory for a guest without paging */
+	OKVM_NR_HOLES,
+};
+
 /**
  * okvm_mmu_set_hole() - map a page of okvm's own at a frame that is in no memory slot
- * @gfn: the frame, the same in each call for a VM
+ * @gfn: the frame, the same in each call for a VM and a @hole, and another for each @hole
  * @pfn: host frame to map there while no slot contains @gfn, or 0 to make @gfn MMIO
  *
- * Removes old translations of @gfn and flushes TLBs. Used for the APIC-access page: hardware turns
- * guest accesses to this page into accesses to APIC registers (vmx/apic_page.c). Context: process,
- * IRQs on; the caller keeps the page until the VM has no vCPUs.
+ * Removes old translations of @gfn and flushes TLBs. If a slot comes to contain @gfn, every vCPU
+ * gets OKVM_REQ_MMU_RELOAD before the mapping is removed. Context: process, IRQs on; the caller
+ * keeps the page until the VM has no vCPUs.
  */
-void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn);
+void okvm_mmu_set_hole(struct okvm_vm *vm, enum okvm_hole hole, gfn_t gfn, u64 pfn);
 
 /**
  * okvm_mmu_exempt_nx() - KVM_CAP_VM_DISABLE_NX_HUGE_PAGES: map huge pages executable in this VM

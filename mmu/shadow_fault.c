@@ -510,10 +510,10 @@ static bool fault_stale(struct shadow_fault *f)
  */
 static void fault_hole(struct shadow_fault *f)
 {
-	f->mmio = !fault_in_hole(f->host);
+	f->host->pfn = fault_hole_pfn(f->host);
+	f->mmio = !f->host->pfn;
 	if (f->mmio)
 		return;
-	f->host->pfn = f->vcpu->vm->mmu->hole_pfn;
 	f->host->writable = true;
 	f->host->level = 1;
 }
@@ -577,7 +577,7 @@ static int fault_mmio(struct shadow_fault *f)
 	 */
 	if (f->host->slot || f->host->gen & 1)
 		return OKVM_FAULT_MMIO;
-	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn == f->host->gfn &&
+	if (mmu_hole_pfn(mmu, f->host->gfn) &&
 	    !block_get(mmu->shadow, f->host->gfn, 1, GFP_KERNEL_ACCOUNT))
 		return -ENOMEM;
 	verdict = fault_map(f);

@@ -108,13 +108,12 @@ void okvm_mmu_flush_vm(struct okvm_vm *vm)
 	okvm_request_all(vm, OKVM_REQ_TLB_FLUSH, true);
 }
 
-void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
+void okvm_mmu_set_hole(struct okvm_vm *vm, enum okvm_hole hole, gfn_t gfn, u64 pfn)
 {
 	struct okvm_mmu_vm *mmu = vm->mmu;
 
 	write_lock(&mmu->lock);
-	mmu->hole_gfn = gfn;
-	mmu->hole_pfn = pfn;
+	mmu->hole[hole] = (struct mmu_hole){ .gfn = gfn, .pfn = pfn };
 	write_unlock(&mmu->lock);
 	mmu_zap(mmu, gfn, gfn + 1, false);
 	/* mmu_zap() does not find MMIO entries of shadow tables: no reverse map contains them. */
@@ -123,12 +122,20 @@ void okvm_mmu_set_hole(struct okvm_vm *vm, gfn_t gfn, u64 pfn)
 }
 
 /*
- * If the new slot contains the frame of okvm_mmu_set_hole(), remove the mapping of okvm's own page.
+ * If the new slot contains a frame of okvm_mmu_set_hole(), remove the mapping of okvm's own page.
+ * First let the vCPUs leave guest mode and serve a request: a vCPU that uses the page as its page
+ * directory must stop that before memory of the slot is mapped in the page's place.
  */
-static void mmu_fill_hole(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
+static void mmu_fill_holes(struct okvm_mmu_vm *mmu, const struct okvm_memslot *slot)
 {
-	if (READ_ONCE(mmu->hole_pfn) && mmu->hole_gfn - slot->base < slot->npages)
-		mmu_zap(mmu, mmu->hole_gfn, mmu->hole_gfn + 1, false);
+	const struct mmu_hole *hole;
+
+	for (hole = mmu->hole; hole < mmu->hole + OKVM_NR_HOLES; hole++) {
+		if (!READ_ONCE(hole->pfn) || hole->gfn - slot->base >= slot->npages)
+			continue;
+		okvm_request_all(mmu->vm, OKVM_REQ_MMU_RELOAD, true);
+		mmu_zap(mmu, hole->gfn, hole->gfn + 1, false);
+	}
 }
 
 void okvm_mmu_zap_all(struct okvm_vm *vm)
@@ -169,7 +176,7 @@ void okvm_mmu_slot_commit(struct okvm_vm *vm, const struct okvm_memslot *new,
 			  enum okvm_slot_change change)
 {
 	if (change == OKVM_SLOT_CREATE || change == OKVM_SLOT_MOVE)
-		mmu_fill_hole(vm->mmu, new);
+		mmu_fill_holes(vm->mmu, new);
 	if (change != OKVM_SLOT_FLAGS || new->flags & KVM_MEM_READONLY)
 		return;
 	if (!(new->flags & KVM_MEM_LOG_DIRTY_PAGES)) {

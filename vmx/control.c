@@ -57,7 +57,7 @@ static u32 exceptions_wanted(const struct okvm_vcpu *vcpu)
  * CR8_LOAD_EXITING, CR8_STORE_EXITING: without a TPR shadow, okvm emulates accesses to CR8.
  * CR3_LOAD_EXITING, CR3_STORE_EXITING, INVLPG_EXITING: with shadow paging, CR3 is the shadow root,
  *	and the guest's flushes make okvm synchronize the shadow tables. INVLPG_EXITING makes
- *	INVPCID exit, too.
+ *	INVPCID exit, too. The identity map needs the first two, because CR3 is the map's address.
  * INTR_WINDOW_EXITING, NMI_WINDOW_EXITING: exit when a pending event can be injected.
  */
 static u32 exec_wanted(struct okvm_vcpu *vcpu)
@@ -77,8 +77,9 @@ static u32 exec_wanted(struct okvm_vcpu *vcpu)
 	else
 		exec |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 	if (vmx_is_shadow(vcpu))
-		exec |= CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
-			CPU_BASED_INVLPG_EXITING;
+		exec |= VMX_CR3_EXITING | CPU_BASED_INVLPG_EXITING;
+	if (hw->identity)
+		exec |= VMX_CR3_EXITING;
 	/* Keep the two window controls as vmx_want_window() has set them. */
 	exec |= hw->vmcs.exec & (CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING);
 	return (exec & vmx_caps.exec) | vmx_caps.exec_fixed;
@@ -229,6 +230,9 @@ static void vmx_set_root(struct okvm_vcpu *vcpu, const struct okvm_root *root)
 			set_shadow_root(hw, root->pa);
 		return;
 	}
+	/* A memory slot may have taken the place of the identity map (okvm_mmu_set_hole()). */
+	if (hw->identity)
+		hw->todo |= VMX_TODO_CHECK_STATE;
 	if (vmx_has(&vmx_caps, VMX_OPT_EPT_AD))
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	if (eptp == hw->vmcs.eptp)

@@ -374,7 +374,7 @@ static void write_dirty_regs(struct okvm_vcpu *vcpu)
 		vmcs_write(GUEST_RSP, arch->gpr[OKVM_REG_RSP]);
 	if (dirty & BIT(OKVM_REG_RFLAGS))
 		vmcs_write(GUEST_RFLAGS, arch->rflags);
-	if (vmx_is_shadow(vcpu))
+	if (vmx_is_shadow(vcpu) || to_hw(vcpu)->identity)
 		return;
 	if (dirty & BIT(OKVM_REG_CR3))
 		vmcs_write(GUEST_CR3, arch->cr3);

@@ -246,7 +246,7 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
 		arch->cr0 |= vmcs_read(GUEST_CR0) & arch->cr0_guest_owned;
 		break;
 	case OKVM_REG_CR3:
-		if (!vmx_is_shadow(vcpu))
+		if (!vmx_is_shadow(vcpu) && !to_hw(vcpu)->identity)
 			arch->cr3 = vmcs_read(GUEST_CR3);
 		break;
 	case OKVM_REG_CR4:
@@ -266,8 +266,39 @@ static void vmx_cache_reg(struct okvm_vcpu *vcpu, int reg)
  * ---- control registers ----
  *
  * The guest reads its own values from the read shadows. With shadow paging, hardware runs with
- * other values: see x86/cpu/cr.h.
+ * other values: see x86/cpu/cr.h. So it does with EPT and without unrestricted guest, while the
+ * guest's CR0.PG is 0. CR0.PG is 1 in hardware then, and the identity map (apic_page.c) translates.
  */
+
+/* Return CR4 in hardware for the identity map. @cr4: the value that it would have otherwise */
+static unsigned long identity_cr4(unsigned long cr4)
+{
+	return (cr4 | X86_CR4_PSE) & ~(X86_CR4_PAE | X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP |
+				       X86_CR4_PKE | X86_CR4_LA57);
+}
+
+/*
+ * Begin or end the use of the identity map. Each time request a flush, because the CPU caches the
+ * map's translations, too.
+ */
+static void identity_switch(struct okvm_vcpu *vcpu, bool on)
+{
+	struct okvm_hw_vcpu *hw = to_hw(vcpu);
+
+	if (on == hw->identity)
+		return;
+	/* While the map is in use, vcpu->arch keeps the guest's CR3. */
+	okvm_cr3(vcpu);
+	hw->identity = on;
+	hw->todo |= VMX_TODO_FLUSH_GUEST;
+	if (on) {
+		vmcs_write(GUEST_CR3, vmx_identity_addr(vcpu->vm));
+		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec | VMX_CR3_EXITING);
+	} else {
+		okvm_reg_mark_dirty(vcpu, OKVM_REG_CR3);
+		vmcs_exec_set(&hw->vmcs, (hw->vmcs.exec & ~VMX_CR3_EXITING) | vmx_caps.exec_fixed);
+	}
+}
 
 /*
  * Return the PAT with which the guest runs. With shadow paging this is the host's PAT, because the
@@ -298,8 +329,11 @@ static void vmx_set_cr0(struct okvm_vcpu *vcpu, unsigned long cr0)
 	vmcs_write(GUEST_CR0, val);
 	hw->walk_wp = cr0 & X86_CR0_WP;
 	hw->todo |= VMX_TODO_CHECK_STATE;
-	if (vmx_is_shadow(vcpu))
-		vmx_set_cr4(vcpu, okvm_cr4(vcpu));
+	if (vmx_unrestricted(vcpu))
+		return;
+	if (!vmx_is_shadow(vcpu))
+		identity_switch(vcpu, !(cr0 & X86_CR0_PG));
+	vmx_set_cr4(vcpu, okvm_cr4(vcpu));
 }
 
 /* Set whether LGDT, SGDT and similar instructions exit, to emulate UMIP on a CPU without it. */
@@ -323,11 +357,26 @@ void vmx_set_cr4(struct okvm_vcpu *vcpu, unsigned long cr4)
 	}
 	if (vmx_is_shadow(vcpu))
 		val = okvm_shadow_cr4(arch, val);
+	else if (hw->identity)
+		val = identity_cr4(val);
 	arch->cr4 = cr4;
 	arch->avail |= BIT(OKVM_REG_CR4);
 	vmcs_write(CR4_READ_SHADOW, cr4);
 	vmcs_write(GUEST_CR4, val);
 	hw->todo |= VMX_TODO_CHECK_STATE;
+}
+
+/*
+ * Return EFER in hardware, if the guest's EFER is @efer. Without unrestricted guest, CR0.PG in
+ * hardware is always 1, and VM entry then requires that LME equals LMA.
+ */
+static u64 hardware_efer(const struct okvm_vcpu *vcpu, u64 efer)
+{
+	if (vmx_is_shadow(vcpu))
+		return okvm_shadow_efer(efer);
+	if (!vmx_unrestricted(vcpu) && !(efer & EFER_LMA))
+		efer &= ~(u64)EFER_LME;
+	return efer;
 }
 
 static void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
@@ -337,7 +386,7 @@ static void vmx_set_efer(struct okvm_vcpu *vcpu, u64 efer)
 	vcpu->arch->efer = efer;
 	hw->uret_stale = true;
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_EFER)
-		vmcs_write(GUEST_IA32_EFER, vmx_is_shadow(vcpu) ? okvm_shadow_efer(efer) : efer);
+		vmcs_write(GUEST_IA32_EFER, hardware_efer(vcpu, efer));
 	if (efer & EFER_LMA)
 		vmcs_entry_set(&hw->vmcs, hw->vmcs.entry | VM_ENTRY_IA32E_MODE);
 	else
@@ -459,10 +508,10 @@ bool vmx_state_valid(struct okvm_vcpu *vcpu)
 	if (!(okvm_cr0(vcpu) & X86_CR0_PE))
 		return false;
 	/*
-	 * With shadow paging, hardware can run a guest with CR0.PG = 0: okvm's tables then map each
-	 * linear address as if it were a guest-physical one.
+	 * Hardware can run a guest with CR0.PG = 0 if tables map each linear address to the same
+	 * guest-physical one: okvm's own with shadow paging, the identity map with EPT.
 	 */
-	if (!(okvm_cr0(vcpu) & X86_CR0_PG) && !vmx_is_shadow(vcpu))
+	if (hw->identity && !vmx_identity_ready(vcpu))
 		return false;
 	if (!okvm_long_mode(vcpu) && okvm_rflags(vcpu) & X86_EFLAGS_VM)
 		return vm86_segs_ok(hw);

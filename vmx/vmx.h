@@ -94,6 +94,7 @@ struct okvm_hw_vcpu {
 
 	u32 todo;
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
+	bool identity;		/* hardware uses the identity map: GUEST_CR3 is not the guest's */
 	bool walk_wp;		/* the value of CR0.WP that vcpu->mmu->mode has now */
 	u8 uret_mask;		/* bit mask of slots: user-return MSRs that the guest can see */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
@@ -142,6 +143,9 @@ static inline bool vmx_unrestricted(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->vm->caps & OKVM_HW_UNRESTRICTED;
 }
+
+/* The controls that make MOV to and from CR3 exit, while CR3 in hardware is not the guest's. */
+#define VMX_CR3_EXITING	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING)
 
 /* ---- VMCS fields that are read at most once per VM exit ---- */
 
@@ -389,6 +393,23 @@ phys_addr_t vmx_apic_page_pa(const struct okvm_vm *vm);
  * Return: true if the vCPU may use "virtualize APIC accesses"
  */
 bool vmx_apic_page_update(struct okvm_vcpu *vcpu);
+
+#define VMX_IDENTITY_ADDR	0xfffbc000ull	/* without KVM_SET_IDENTITY_MAP_ADDR */
+
+/* Return the guest-physical address of the identity map, by which CR0.PG = 0 runs under EPT. */
+static inline u64 vmx_identity_addr(const struct okvm_vm *vm)
+{
+	return vm->arch->identity_map_addr ?: VMX_IDENTITY_ADDR;
+}
+
+/**
+ * vmx_identity_ready() - return true if the vCPU can run on the identity map
+ *
+ * Makes the page at the first call. Returns false if there is no memory for the page, or if the
+ * page cannot be at its address, for example because a memory slot is there. If a slot is added
+ * there later, vmx_set_root() is called. Context: the vCPU's thread, IRQs on; may sleep.
+ */
+bool vmx_identity_ready(struct okvm_vcpu *vcpu);
 
 /* ---- apicv.c ---- */
 

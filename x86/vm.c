@@ -61,8 +61,8 @@ void okvm_arch_vm_destroy(struct okvm_vm *vm)
 
 /*
  * If the CPU cannot run a guest in real mode, upstream KVM needs guest memory for a TSS (three
- * pages below 4 GiB) and for an identity map. KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR set
- * the two addresses. okvm emulates real mode on such CPUs and uses neither address.
+ * pages below 4 GiB). KVM_SET_TSS_ADDR sets the address. okvm emulates real mode on such CPUs and
+ * does not use the address.
  */
 static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
@@ -71,10 +71,16 @@ static long ioc_set_tss_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 	return 0;
 }
 
+/*
+ * Set where the identity map of a guest without paging is (vmx/apic_page.c). As in upstream, any
+ * address is accepted. okvm emulates the guest if the page cannot be there.
+ */
 static long ioc_set_identity_map_addr(struct okvm_vm *vm, union okvm_ioctl_arg arg)
 {
-	return vm->created_vcpus ?
-	       okvm_refuse(vm, "KVM_SET_IDENTITY_MAP_ADDR: the VM has a vCPU already") : 0;
+	if (vm->created_vcpus)
+		return okvm_refuse(vm, "KVM_SET_IDENTITY_MAP_ADDR: the VM has a vCPU already");
+	vm->arch->identity_map_addr = *(u64 *)arg.data;
+	return 0;
 }
 
 static long ioc_set_boot_cpu_id(struct okvm_vm *vm, union okvm_ioctl_arg arg)

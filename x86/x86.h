@@ -331,6 +331,7 @@ struct okvm_arch_vm {
 	/* created when a guest first enables async page faults */
 	struct okvm_apf_queue *apf_queue;
 	unsigned long nr_mmu_pages;	/* KVM_SET_NR_MMU_PAGES, 0 if not given */
+	u64 identity_map_addr;		/* KVM_SET_IDENTITY_MAP_ADDR, 0 if not given */
 	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID, 0 if not given */
 	u32 default_tsc_khz;
 

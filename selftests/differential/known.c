@@ -196,11 +196,11 @@ static bool undefined_fetched(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       frame_item(p, a, 0) == frame_item(p, b, 0);
 }
 
-/* The guest has switched paging off, which hardware does not run then. */
-static bool unpaged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
+/* The guest has gone to real mode, which hardware does not run then. */
+static bool real_mode(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)before;
-	return p->how.restricted && (!(a->sregs.cr0 >> 31) || !(b->sregs.cr0 >> 31));
+	return p->how.restricted && (!(a->sregs.cr0 & 1) || !(b->sregs.cr0 & 1));
 }
 
 /* Only registers that POPA takes, one by one. */
@@ -950,8 +950,8 @@ static const struct known rows[] = {
 	{ "*", waits_for_sipi, true,
 	  "upstream's KVM_RUN returns EAGAIN for an event that does not end the wait for SIPI",
 	  "KVM's API, KVM_RUN" },
-	{ "*", unpaged, true,
-	  "okvm emulates unpaged code, upstream runs it in virtual-8086 mode or on an identity map",
+	{ "*", real_mode, true,
+	  "okvm emulates real mode, upstream runs it in virtual-8086 mode",
 	  "Unrestricted Guests" },
 	{ "*", descriptor_in_device, true,
 	  "upstream tries for ever to read a descriptor where no memory is",

@@ -372,11 +372,6 @@ struct okvm_memslot *fault_slot(struct okvm_vcpu *vcpu, gfn_t gfn, u64 *gen)
 	return slot_of(gfn);
 }
 
-bool fault_in_hole(const struct okvm_fault *f)
-{
-	return mmu.hole_pfn && f->gfn == mmu.hole_gfn && slots_gen == f->gen;
-}
-
 void nx_arm(struct okvm_mmu_vm *mmu)
 {
 }
@@ -963,7 +958,7 @@ static void check_host(const char *where, u64 gfn, u64 pfn, bool write)
 {
 	struct okvm_memslot *slot = slot_of(gfn);
 
-	if (gfn == HOLE && mmu.hole_pfn && pfn == mmu.hole_pfn)
+	if (gfn == HOLE && pfn && pfn == mmu_hole_pfn(&mmu, gfn))
 		return;
 	if (!slot || pfn != pfn_of(gfn))
 		VIOLATION("step %lu: %s leads to frame %#llx's old page", step, where,

@@ -570,8 +570,8 @@ static void hole_change(void)
 {
 	struct mmu_zap z;
 
-	mmu.hole_gfn = HOLE;
-	mmu.hole_pfn = mmu.hole_pfn ? 0 : HOLE_PFN;
+	mmu.hole[0].gfn = HOLE;
+	mmu.hole[0].pfn = mmu.hole[0].pfn ? 0 : HOLE_PFN;
 	shadow_zap_begin(&z, &mmu, false);
 	z.frames_leave = true;
 	shadow_zap_range(&z, HOLE, HOLE + 1);
@@ -694,7 +694,7 @@ static void start(u64 seed)
 	memset(mem, 0, sizeof(mem));
 	memset(cpus, 0, sizeof(cpus));
 	mmu.inv_seq = 0;
-	mmu.hole_pfn = 0;
+	mmu.hole[0].pfn = 0;
 	mmu.nx_huge = false;
 	slots_gen = 4;
 	vm.mmu = &mmu;

@@ -6,8 +6,8 @@
  * MMU notifier tells okvm when to unmap the frame. okvm takes no reference at all to a frame in a
  * VM_PFNMAP or VM_IO mapping, nor to one that hostmem_peek() has read from the host's tables.
  * Shadow paging also maps frames of a large page that a vCPU has seen before (struct shadow_huge)
- * without a reference. In all cases notifier_stale() decides, under mmu->lock, whether the frame may
- * be mapped.
+ * without a reference. In all cases notifier_stale() decides, under mmu->lock, whether the frame
+ * may be mapped.
  */
 #include <linux/mm.h>
 #include <linux/mmu_context.h>

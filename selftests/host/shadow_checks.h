@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What must hold after each step: of the shadow tables, the reverse maps, and what TLBs hold. Included
- * once, by shadow_test.c.
+ * What must hold after each step: of the shadow tables, the reverse maps, and what TLBs hold.
+ * Included once, by shadow_test.c.
  */
 
 static bool is_shadowed_in_sync(u64 gfn)

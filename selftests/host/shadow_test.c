@@ -325,7 +325,7 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 		emulate(cpu, gva, kind, pf.gpa);
 		return true;
 	case OKVM_FAULT_SIGNAL:
-		/* The wait for the end of an invalidation is over, as far as this CPU is concerned. */
+		/* The wait for the end of an invalidation, which was interrupted. */
 		if (!mmu.inv_active)
 			VIOLATION("step %lu: a wait for nothing", step);
 		return true;

@@ -169,9 +169,6 @@ static int fault_handle(struct okvm_fault *f)
 		return ret;
 	f->hva = okvm_slot_hva(f->slot, f->gfn);
 	f->seq = notifier_seq(vcpu->vm->mmu);
-	/* While the host changes its tables there, nothing can be mapped: do not delay it. */
-	if (notifier_stale_unlocked(vcpu->vm->mmu, f->seq, f->hva))
-		return OKVM_FAULT_FIXED;
 	ret = hostmem_resolve(f);
 	if (ret)
 		return ret;

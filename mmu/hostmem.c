@@ -4,13 +4,16 @@
  *
  * okvm drops the page reference of get_user_pages() as soon as the frame is mapped. After that, the
  * MMU notifier tells okvm when to unmap the frame. okvm takes no reference at all to a frame in a
- * VM_PFNMAP or VM_IO mapping, and to an anonymous page that it finds in the host's tables itself
- * (hostmem_peek()).
+ * VM_PFNMAP or VM_IO mapping, nor to one that hostmem_peek() has read from the host's tables.
+ * Shadow paging also maps frames of a large page that a vCPU has seen before (struct shadow_huge)
+ * without a reference. In all cases notifier_stale() decides, under mmu->lock, whether the frame
+ * may be mapped.
  */
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
+#include <linux/wait_bit.h>
 
 #include "core/compat.h"
 #include "mmu/internal.h"
@@ -292,12 +295,36 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 	return n;
 }
 
+/*
+ * Wait until no invalidation of f->hva is active: nothing can be mapped there before. If the guest
+ * repeated the access instead, the vCPU might keep the CPU from the thread that invalidates, for
+ * ever if the vCPU's thread has a real-time priority.
+ * Return: false if a kick or a signal has ended the wait
+ */
+static noinline bool hostmem_settle(struct okvm_fault *f)
+{
+	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
+	int ret;
+
+	if (!f->prefault && !okvm_vcpu_wait_begin(f->vcpu))
+		return false;
+	ret = wait_var_event_interruptible(&mmu->inv_active, !notifier_active(mmu, f->hva));
+	if (!f->prefault)
+		okvm_vcpu_wait_end(f->vcpu);
+	f->seq = notifier_seq(mmu);
+	/* What shadow paging's fast handler has found is out of date. */
+	f->missed = false;
+	return !ret;
+}
+
 int hostmem_resolve(struct okvm_fault *f)
 {
 	bool write = f->need & SPTE_WRITE;
 	struct page *page;
 	long n;
 
+	if (notifier_active(f->vcpu->vm->mmu, f->hva) && !hostmem_settle(f))
+		return OKVM_FAULT_SIGNAL;
 	if (!f->missed && hostmem_quick(f))
 		return 0;
 	f->missed = true;

@@ -106,7 +106,9 @@ struct okvm_mmu_vcpu {
  * @gen, @slot: generation of the slots, and the frame's slot (NULL: none)
  * @hva: the frame's address in the VMM
  * @seq: value of inv_seq in struct okvm_mmu_vm before the host was asked for the page
- * @pfn, @page: host frame, and its struct page if a reference to it is held; else NULL
+ * @pfn, @page: host frame, and its struct page if a reference to it is held; else NULL: the frame
+ *	has no struct page, or hostmem_peek() has read it, or it is part of a known large page
+ *	(struct shadow_huge)
  * @has_page: the frame is ordinary memory, which has a struct page
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
  * @host_level: level of the host's entry, 1..3, if hostmem_peek() has read it; else 0
@@ -250,6 +252,9 @@ int fault_level(struct okvm_fault *f);
 
 /**
  * hostmem_resolve() - find the host frame for @f
+ *
+ * While an invalidation of @f->hva is active, wait: nothing can be mapped there. After the wait
+ * @f->seq is sampled anew.
  * Return: 0, OKVM_FAULT_SIGNAL, OKVM_FAULT_LATER, OKVM_FAULT_MMIO, or a negative errno
  */
 int hostmem_resolve(struct okvm_fault *f);
@@ -293,6 +298,13 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
 	return smp_load_acquire(&mmu->inv_seq);
 }
 
+/** notifier_active() - return true if an invalidation by the host that contains @hva is active */
+static inline bool notifier_active(const struct okvm_mmu_vm *mmu, hva_t hva)
+{
+	return unlikely(READ_ONCE(mmu->inv_active)) &&
+	       hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end);
+}
+
 /**
  * notifier_stale_unlocked() - return true if the host has invalidated @hva since @seq was sampled
  *
@@ -301,8 +313,7 @@ static inline unsigned long notifier_seq(struct okvm_mmu_vm *mmu)
  */
 static inline bool notifier_stale_unlocked(struct okvm_mmu_vm *mmu, unsigned long seq, hva_t hva)
 {
-	if (unlikely(READ_ONCE(mmu->inv_active)) &&
-	    hva >= READ_ONCE(mmu->inv_start) && hva < READ_ONCE(mmu->inv_end))
+	if (notifier_active(mmu, hva))
 		return true;
 	/*
 	 * Pairs with inv_finish(), which increments inv_seq before it decrements inv_active. If

@@ -83,13 +83,21 @@ static void inv_begin(struct okvm_mmu_vm *mmu, hva_t start, hva_t end)
 
 static void inv_finish(struct okvm_mmu_vm *mmu)
 {
+	bool last;
+
 	spin_lock(&mmu->inv_lock);
 	WRITE_ONCE(mmu->inv_seq, mmu->inv_seq + 1);
 	/* Pairs with smp_rmb() in notifier_stale_unlocked(). */
 	smp_wmb();
 	if (!OKVM_BUG_ON(mmu->vm, !mmu->inv_active))
 		WRITE_ONCE(mmu->inv_active, mmu->inv_active - 1);
+	last = !mmu->inv_active;
 	spin_unlock(&mmu->inv_lock);
+	if (!last)
+		return;
+	/* A thread in hostmem_settle() that wake_up_var() does not see finds the new inv_active. */
+	smp_mb();
+	wake_up_var(&mmu->inv_active);
 }
 
 static void inv_zap(struct okvm_mmu_vm *mmu, const struct mmu_notifier_range *range)

@@ -391,9 +391,10 @@ struct shadow_walk {
  * @seq: value of inv_seq in struct okvm_mmu_vm before the host's page tables were read
  * @pfn: the first host frame
  *
- * Valid while inv_seq is @seq and no invalidation of the address is active: the end of each
+ * Valid while inv_seq is @seq and no active invalidation contains the address: the end of each
  * invalidation increments inv_seq. A fault that uses the page maps it only if, under mmu->lock,
- * notifier_stale() is false for @seq. The fault that found the large page has marked it dirty:
+ * notifier_stale() is false for @seq. Only the fast handler learns large pages; both handlers use
+ * them. No reference to the page is held. The fault that found the large page has marked it dirty:
  * hostmem_release() says why that is enough.
  */
 struct shadow_huge {

@@ -649,7 +649,8 @@ static struct shadow_huge *huge_of(struct okvm_vcpu *vcpu, hva_t hva)
 
 /*
  * Find the host's page, without a reference, if it is a part of a large page that the vCPU knows.
- * host->seq is the present inv_seq, so fault_stale() finds each invalidation that ends later.
+ * host->seq is the present inv_seq, so fault_stale() finds each invalidation that ends later. While
+ * one is active, fault_stale() would refuse the page: hostmem_resolve() has to wait for its end.
  */
 static bool huge_known(struct shadow_fault *f)
 {
@@ -657,7 +658,8 @@ static bool huge_known(struct shadow_fault *f)
 	const struct shadow_huge *huge = huge_of(f->vcpu, host->hva);
 
 	if (huge->region != (host->hva >> PMD_SHIFT) + 1 || huge->seq != host->seq ||
-	    host->slot->flags & KVM_MEM_READONLY)
+	    host->slot->flags & KVM_MEM_READONLY ||
+	    notifier_stale_unlocked(f->vcpu->vm->mmu, host->seq, host->hva))
 		return false;
 	host->pfn = huge->pfn + (host->hva >> PAGE_SHIFT & (SHADOW_ENTRIES - 1));
 	host->writable = true;
@@ -886,8 +888,9 @@ static int fast_hand_over(struct shadow_fault *f)
 }
 
 /*
- * Find the host's page with IRQs off, and keep what huge_known() needs.
- * Return: false if the host has no writable page there at the moment
+ * Find the host's page with IRQs off, and keep what huge_known() needs. host->seq was sampled
+ * before the host's tables are read, so huge_known() uses no page that is changed meanwhile.
+ * Return: false if the host has no writable page there at the moment, or is changing its tables
  */
 static bool fast_host_page(struct shadow_fault *f)
 {
@@ -896,7 +899,7 @@ static bool fast_host_page(struct shadow_fault *f)
 
 	if (huge_known(f))
 		return true;
-	if (!hostmem_get_fast(host))
+	if (notifier_active(f->vcpu->vm->mmu, host->hva) || !hostmem_get_fast(host))
 		return false;
 	if (!PageCompound(host->page) || hostmem_level(f->vcpu->vm, host->hva) < 2)
 		return true;

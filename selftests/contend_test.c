@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include "selftests/lib/okvm_test.h"
 
@@ -319,4 +320,118 @@ TEST(unmapping_ends_however_many_fault)
 	test_needs_two_cpus();
 	for (faulting = 1; faulting <= CPUS; faulting *= 2)
 		EXPECT(unmap_against(faulting) < LIMIT_US);
+}
+
+/* ---- a vCPU that the host's threads on its CPU cannot interrupt ---- */
+
+#define PASSES		100
+#define PASS_STEP	0x10000
+#define PASS_LIMIT_NS	3000000000ull
+#define RT_RUNTIME	"/proc/sys/kernel/sched_rt_runtime_us"
+
+static struct {
+	struct crowd crowd;
+	volatile uint64_t began;	/* when the vCPU was last entered; 0: it is not */
+	volatile bool over;
+	volatile unsigned int stuck;
+} urgent;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void be_fifo(int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+
+	REQUIRE(pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0);
+}
+
+/* Each pass of the guest through its memory begins when the other thread may be in an unmap. */
+static void *urgent_run(void *arg)
+{
+	struct kvm_regs regs;
+	unsigned int i;
+
+	(void)arg;
+	be_fifo(5);
+	REQUIRE(ioctl(urgent.crowd.vcpu[0], KVM_GET_REGS, &regs) == 0);
+	for (i = 0; i < PASSES && !urgent.stuck; i++) {
+		usleep(200 + i * 7);
+		REQUIRE(ioctl(urgent.crowd.vcpu[0], KVM_SET_REGS, &regs) == 0);
+		urgent.began = now_ns();
+		while (ioctl(urgent.crowd.vcpu[0], KVM_RUN, 0) && errno == EINTR)
+			;
+		urgent.began = 0;
+	}
+	urgent.over = true;
+	return NULL;
+}
+
+/* A pass that does not end is helped: the vCPU's thread gives way, and a signal ends its sleep. */
+static void *urgent_watch(void *arg)
+{
+	struct sched_param none = { 0 };
+
+	(void)arg;
+	be_fifo(20);
+	while (!urgent.over) {
+		const uint64_t began = urgent.began;
+
+		usleep(20000);
+		if (!began || began != urgent.began || now_ns() - began < PASS_LIMIT_NS)
+			continue;
+		urgent.stuck++;
+		pthread_setschedparam(urgent.crowd.thread[0], SCHED_OTHER, &none);
+		pthread_kill(urgent.crowd.thread[0], SIGUSR1);
+	}
+	return NULL;
+}
+
+/* Real-time threads may have all the time of a CPU. Return: what they could have before */
+static long rt_runtime(long us)
+{
+	FILE *f = fopen(RT_RUNTIME, "r+");
+	long before = 0;
+
+	if (!f || fscanf(f, "%ld", &before) != 1)
+		test_skip("no limit of real-time threads");
+	rewind(f);
+	fprintf(f, "%ld\n", us);
+	if (fclose(f))
+		test_skip("the limit of real-time threads cannot be changed");
+	return before;
+}
+
+/*
+ * A thread that unmaps memory is interrupted by a vCPU that needs the memory, on the same CPU. The
+ * vCPU sleeps until the thread has ended the unmap: if it tried again and again, none would end.
+ */
+TEST(a_vcpu_of_real_time_waits_for_an_unmap)
+{
+	const struct sigaction act = { .sa_handler = on_signal };
+	unsigned long unmaps = 0;
+	pthread_t watcher;
+	cpu_set_t one;
+	long before;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+	REQUIRE(sigaction(SIGUSR1, &act, NULL) == 0);
+	crowd_create(&urgent.crowd, 1, MADV_NOHUGEPAGE, PASS_STEP);
+	/* One pass only. */
+	urgent.crowd.vm.mem[STOP_FLAG] = 1;
+	before = rt_runtime(-1);
+	REQUIRE(pthread_create(&urgent.crowd.thread[0], NULL, urgent_run, NULL) == 0);
+	REQUIRE(pthread_create(&watcher, NULL, urgent_watch, NULL) == 0);
+	for (; !urgent.over; unmaps++)
+		EXPECT_EQ(madvise(urgent.crowd.mem, REGION, MADV_DONTNEED), 0);
+	pthread_join(urgent.crowd.thread[0], NULL);
+	pthread_join(watcher, NULL);
+	rt_runtime(before);
+	printf("# %lu unmaps\n", unmaps);
+	EXPECT_EQ(urgent.stuck, 0);
+	crowd_destroy(&urgent.crowd);
 }

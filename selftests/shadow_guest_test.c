@@ -223,6 +223,100 @@ TEST(registers_are_the_guests_own)
 	vm_destroy(&vm);
 }
 
+/* ---- two read-only pages of 2 MiB for one frame, written with CR0.WP = 0 ---- */
+
+#define FRAME		0x200000u
+#define FIRST		0x1000000u
+#define SECOND		0x1200000u
+#define PTE_D		0x40u
+#define PTE_PS		0x80u
+
+GUEST(two_large, 64)
+	"	mov (%rdi), %al\n"
+	"	movb $5, (%rbx)\n"
+	"	out %al, $0x10\n"
+	"	invlpg (%rdi)\n"
+	"	movb $6, (%rdi)\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+GUEST_END(two_large);
+
+static uint64_t *pde_of(struct vm *vm, uint64_t va)
+{
+	return (uint64_t *)(vm->mem + VM_TABLES + 0x2000 + 8 * (va >> 21));
+}
+
+TEST(each_large_page_gets_its_own_dirty_bit)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	struct vm vm;
+
+	vm_create_on_shadow(&vm);
+	PREPARE(&vm, two_large);
+	*pde_of(&vm, FIRST) = FRAME | PTE_P | PTE_PS;
+	*pde_of(&vm, SECOND) = FRAME | PTE_P | PTE_PS;
+	vm.mem[FRAME] = 4;
+	sregs = sregs_of(&vm);
+	sregs.cr0 &= ~(uint64_t)CR0_WP;
+	sregs_put(&vm, &sregs);
+	regs = regs_of(&vm);
+	regs.rbx = FIRST;
+	regs.rdi = SECOND;
+	regs_put(&vm, &regs);
+	EXPECT_EQ(run_out(&vm, 0x10), 4);
+	EXPECT_EQ(vm.mem[FRAME], 5);
+	EXPECT_EQ(*pde_of(&vm, FIRST) & PTE_D, PTE_D);
+	EXPECT_EQ(*pde_of(&vm, SECOND) & PTE_D, 0);
+	run_out(&vm, 0x11);
+	EXPECT_EQ(vm.mem[FRAME], 6);
+	EXPECT_EQ(*pde_of(&vm, SECOND) & PTE_D, PTE_D);
+	vm_destroy(&vm);
+}
+
+#define REGION		0x10000000u
+#define HUGE_SIZE	0x200000u
+
+GUEST(read_two, 64)
+	"	mov (%rbx), %al\n"
+	"	out %al, $0x10\n"
+	"	mov (%rdi), %al\n"
+	"	out %al, $0x11\n"
+	"	hlt\n"
+GUEST_END(read_two);
+
+/* The host has a large page, of which the vCPU knows after the first of two faults. */
+TEST(a_known_large_page_is_mapped_by_one_entry)
+{
+	uint8_t *space = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *huge;
+	struct kvm_regs regs;
+	uint64_t before;
+	struct vm vm;
+
+	REQUIRE(space != MAP_FAILED);
+	huge = (uint8_t *)(((uintptr_t)space + HUGE_SIZE - 1) & -(uintptr_t)HUGE_SIZE);
+	if (madvise(huge, HUGE_SIZE, MADV_HUGEPAGE))
+		test_skip("no transparent huge pages");
+	memset(huge, 3, HUGE_SIZE);
+	vm_create_on_shadow(&vm);
+	PREPARE(&vm, read_two);
+	vm_slot(&vm, 1, REGION, HUGE_SIZE, huge, 0);
+	*pde_of(&vm, FIRST) = REGION | LEAF | PTE_PS;
+	*pde_of(&vm, SECOND) = REGION | LEAF | PTE_PS;
+	regs = regs_of(&vm);
+	regs.rbx = FIRST;
+	regs.rdi = SECOND + 0x5000;
+	regs_put(&vm, &regs);
+	before = vm_stat(&vm, "pages_2m");
+	EXPECT_EQ(run_out(&vm, 0x10), 3);
+	EXPECT_EQ(vm_stat(&vm, "pages_2m") - before, 1);
+	EXPECT_EQ(run_out(&vm, 0x11), 3);
+	EXPECT_EQ(vm_stat(&vm, "pages_2m") - before, 2);
+	vm_destroy(&vm);
+	munmap(space, 2 * HUGE_SIZE);
+}
+
 /* ---- PAE: the CPU reads the four topmost entries when CR3 is loaded ---- */
 
 #define PDPT		0x10000u

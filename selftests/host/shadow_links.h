@@ -189,3 +189,34 @@ TEST(a_slot_goes_that_has_only_tables)
 	EXPECT_EQ(violations, 0);
 	end();
 }
+
+/* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
+TEST(one_frame_in_many_roles)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+	unsigned int bits, tries;
+	int verdict;
+
+	/* Or the oldest would go before one frame has too many. */
+	shadow_set_limit(&mmu, 1000);
+	for (bits = 0; bits < 64; bits++) {
+		cpu->mmu.mode.wp = bits & 1;
+		cpu->mmu.mode.nx = bits & 2;
+		cpu->mmu.mode.gbpages = bits & 4;
+		cpu->mmu.mode.maxphyaddr = 40 + (bits >> 3);
+		load(cpu);
+		for (tries = 0; tries < 4; tries++) {
+			if (cpu->reload)
+				load(cpu);
+			verdict = touch(cpu, 0);
+			if (!cpu->reload)
+				break;
+		}
+		EXPECT(tries < 4);
+		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
+		EXPECT(nr_tables_of(0) <= SHADOW_SAME);
+	}
+	check_structure();
+	EXPECT_EQ(violations, 0);
+	end();
+}

@@ -6,6 +6,7 @@
  * model of shadow_machine.h, and so is what each TLB holds.
  */
 #include "shadow_machine.h"
+#include "shadow_checks.h"
 
 /* ---- what the guest writes to its tables ---- */
 
@@ -179,6 +180,8 @@ static void see_early(const struct cpu *cpu)
 {
 	struct cpu *other = &cpus[cpu == &cpus[0]];
 
+	if (busy[other - cpus])
+		return;
 	if (other->reload)
 		load(other);
 	op_invlpg(other);
@@ -247,29 +250,25 @@ static void emulate(struct cpu *cpu, u64 gva, int kind, u64 told)
 
 static void slot_change(unsigned int i, bool there, u32 flags);
 
-/* In the fault that this CPU handles, others do what they like, but it does nothing else. */
-static struct cpu *busy;
-
 /*
- * Between the fast way, which has walked the guest's tables, and the slow one.
- * Return: the slow way has to walk again, as the slots are others
+ * Between the fast way, which has walked the guest's tables, and the slow one. It has to walk again
+ * if the slots or the root are others.
  */
-static bool between_ways(struct cpu *cpu)
+static void between_ways(struct cpu *cpu)
 {
 	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
 	unsigned int i = 1 + rnd(SLOTS - 1);
 
 	if (!others || !cpu->mmu.shadow->fault.walked)
-		return false;
-	busy = cpu;
+		return;
+	busy_begin(&cpu->vcpu);
 	if (chance(10)) {
 		slot_change(i, chance(70), chance(30) ? KVM_MEM_READONLY : 0);
 		cpu->reload = true;
 	} else {
 		others(&cpu->vcpu);
 	}
-	busy = NULL;
-	return cpu->mmu.shadow->fault.gen != slots_gen;
+	busy_end(&cpu->vcpu, false);
 }
 
 /* With IRQs off first, as a backend does. @want: the guest's own fault, by the tables' last walk */
@@ -282,7 +281,8 @@ static int page_fault(struct cpu *cpu, struct okvm_page_fault *pf, int *want)
 		verdict = shadow_page_fault_fast(&cpu->vcpu, pf);
 	if (verdict != OKVM_FAULT_SLOW)
 		return verdict;
-	if (between_ways(cpu)) {
+	between_ways(cpu);
+	if (!cpu->mmu.shadow->fault.walked || cpu->mmu.shadow->fault.gen != slots_gen) {
 		s = naive(cpu, pf->gva);
 		*want = expected(mode_of(cpu), &s, kind);
 	}
@@ -323,6 +323,11 @@ static bool fault(struct cpu *cpu, unsigned int id, int kind)
 		if (!pf.readonly && !(allowed(cpu, id, pf.gpa >> 12) & writes_like(kind)))
 			VIOLATION("step %lu: a device is taken to be writable", step);
 		emulate(cpu, gva, kind, pf.gpa);
+		return true;
+	case OKVM_FAULT_SIGNAL:
+		/* The wait for the end of an invalidation, which was interrupted. */
+		if (!mmu.inv_active)
+			VIOLATION("step %lu: a wait for nothing", step);
 		return true;
 	default:
 		VIOLATION("step %lu: verdict %d", step, verdict);
@@ -471,7 +476,7 @@ static void slot_change(unsigned int i, bool there, u32 flags)
 	shadow_zap_range(&z, i * 512, i * 512 + 512);
 	shadow_zap_end(&z);
 	for (int c = 0; c < CPUS; c++) {
-		if (&cpus[c] != busy)
+		if (!busy[c])
 			load(&cpus[c]);
 	}
 	slots_gen += 2;
@@ -654,11 +659,11 @@ static void any_op(void)
 /* While the host looks for the page of one CPU, the other goes on, or the host does. */
 static void others(struct okvm_vcpu *vcpu)
 {
-	struct cpu *before = busy;
+	bool before;
 
 	if (!chance(15))
 		return;
-	busy = cpu_of(vcpu);
+	before = busy_begin(vcpu);
 	meanwhile = NULL;
 	if (chance(20) && walk_end && !(slot_of(walk_end >> 12)->flags & KVM_MEM_READONLY))
 		store_entry(&cpus[vcpu == &cpus[0].vcpu], walk_end);
@@ -667,21 +672,43 @@ static void others(struct okvm_vcpu *vcpu)
 	else
 		guest_op(&cpus[vcpu == &cpus[0].vcpu]);
 	meanwhile = others;
-	busy = before;
+	busy_end(vcpu, before);
+}
+
+/* In the middle of something else. The CPU that does it may be this one: it keeps its EFLAGS.AC. */
+static void guest_goes_on(void)
+{
+	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
+	struct cpu *cpu = any_cpu();
+	bool ac;
+
+	if (busy[cpu - cpus])
+		cpu = &cpus[cpu == &cpus[0]];
+	if (busy[cpu - cpus] || !chance(30))
+		return;
+	ac = cpu->ac;
+	meanwhile = NULL;
+	guest_op(cpu);
+	meanwhile = others;
+	cpu->ac = ac;
 }
 
 /* While something is removed piece by piece, the guest goes on, and slots change. */
 static void others_between(void)
 {
-	void (*others)(struct okvm_vcpu *vcpu) = meanwhile;
-	struct cpu *cpu = any_cpu();
-
-	meanwhile = NULL;
-	if (chance(30))
-		guest_op(cpu == busy ? &cpus[cpu == &cpus[0]] : cpu);
-	meanwhile = others;
+	guest_goes_on();
 	if (!slot_changing && chance(5))
 		op_slot();
+}
+
+/* While the host's pages are unmapped, and still there, the guest goes on. */
+static void others_invalidating(void)
+{
+	void (*others)(void) = between;
+
+	between = NULL;
+	guest_goes_on();
+	between = others;
 }
 
 static void start(u64 seed)
@@ -726,12 +753,14 @@ static void start(u64 seed)
 		op_cr3(&cpus[c]);
 	meanwhile = others;
 	between = others_between;
+	invalidating = others_invalidating;
 }
 
 /* Everything that was made is gone, and every counter knows. */
 static void end(void)
 {
 	between = NULL;
+	invalidating = NULL;
 	for (int c = 0; c < CPUS; c++) {
 		tlb_flush(&cpus[c]);
 		shadow_vcpu_destroy(&cpus[c].vcpu);
@@ -892,6 +921,7 @@ static struct cpu *start_large(u64 flags, bool wp)
 
 	start(1);
 	meanwhile = NULL;
+	invalidating = NULL;
 	memset(mem, 0, sizeof(mem));
 	memset(host.huge, 0, sizeof(host.huge));
 	cpu->mmu.mode = (struct walk_mode){ .levels = 4, .maxphyaddr = 40, .wp = wp, .nx = true };
@@ -1110,37 +1140,6 @@ TEST(a_log_begins_piece_by_piece)
 #include "shadow_races.h"
 #include "shadow_flushes.h"
 #include "shadow_links.h"
-
-/* One frame as the root of many modes: only so many tables are made of it, and each mode works. */
-TEST(one_frame_in_many_roles)
-{
-	struct cpu *cpu = start_large(0xe7, true);
-	unsigned int bits, tries;
-	int verdict;
-
-	/* Or the oldest would go before one frame has too many. */
-	shadow_set_limit(&mmu, 1000);
-	for (bits = 0; bits < 64; bits++) {
-		cpu->mmu.mode.wp = bits & 1;
-		cpu->mmu.mode.nx = bits & 2;
-		cpu->mmu.mode.gbpages = bits & 4;
-		cpu->mmu.mode.maxphyaddr = 40 + (bits >> 3);
-		load(cpu);
-		for (tries = 0; tries < 4; tries++) {
-			if (cpu->reload)
-				load(cpu);
-			verdict = touch(cpu, 0);
-			if (!cpu->reload)
-				break;
-		}
-		EXPECT(tries < 4);
-		EXPECT_EQ(verdict, OKVM_FAULT_FIXED);
-		EXPECT(nr_tables_of(0) <= SHADOW_SAME);
-	}
-	check_structure();
-	EXPECT_EQ(violations, 0);
-	end();
-}
 
 /*
  * One frame is a page table of a 32-bit CPU and of a 64-bit one. The accessed bit that the first

@@ -285,5 +285,64 @@ TEST(a_known_large_page_behind_a_slot_that_is_read_only)
 	slots_gen += 2;
 	EXPECT_EQ(touch(cpu, 16 << 12), OKVM_FAULT_FIXED);
 	EXPECT(!hw_walk(cpu, 16 << 12, KERNEL_WRITE, &gfn));
+	EXPECT(hw_walk(cpu, 16 << 12, KERNEL_READ, &gfn));
+	EXPECT_EQ(gfn, 512 + 16);
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+/* ---- what the host is taking away ---- */
+
+static u64 page_taken;
+
+/* Of the page itself and of its neighbour, by either handler. Nobody can wait for the host here. */
+static void touch_taken(void)
+{
+	struct cpu *cpu = &cpus[0];
+	struct okvm_page_fault pf = { .gva = page_taken << 12 };
+	u64 gfn;
+
+	EXPECT_EQ(shadow_page_fault_fast(&cpu->vcpu, &pf), OKVM_FAULT_SLOW);
+	EXPECT_EQ(shadow_page_fault(&cpu->vcpu, &pf), OKVM_FAULT_SIGNAL);
+	touch_fast(cpu, page_taken ^ 1);
+	EXPECT(hw_walk(cpu, (page_taken ^ 1) << 12, KERNEL_READ, &gfn));
+	EXPECT(!hw_walk(cpu, page_taken << 12, KERNEL_READ, &gfn));
+}
+
+/* A page is unmapped, and the host has not changed its own tables yet. The host may lack others. */
+TEST(a_page_is_not_mapped_while_it_goes)
+{
+	struct cpu *cpu = start_large(0xe7, true);
+
+	EXPECT_EQ(touch(cpu, 0), OKVM_FAULT_FIXED);
+	invalidating = touch_taken;
+	for (page_taken = 17; page_taken < 257; page_taken += 8)
+		host_move(512 + page_taken);
+	check_all();
+	EXPECT_EQ(violations, 0);
+	end();
+}
+
+static void touch_taken_huge(void)
+{
+	struct okvm_page_fault pf = { .gva = page_taken << 12 };
+
+	EXPECT_EQ(shadow_page_fault_fast(&cpus[0].vcpu, &pf), OKVM_FAULT_SLOW);
+	EXPECT_EQ(shadow_page_fault(&cpus[0].vcpu, &pf), OKVM_FAULT_SIGNAL);
+}
+
+/* The CPU knows the large page of the host, and sleeps all the same until the host is done. */
+TEST(a_known_large_page_is_not_mapped_while_it_goes)
+{
+	struct cpu *cpu = start_shifted();
+
+	touch_fast(cpu, 8);
+	EXPECT_EQ(touch_fast(cpu, 16), 0);
+	page_taken = 24;
+	invalidating = touch_taken_huge;
+	notify(512, 1024);
+	invalidating = NULL;
+	EXPECT(touch_fast(cpu, 24) > 0);
+	EXPECT_EQ(violations, 0);
 	end();
 }

@@ -18,7 +18,7 @@
 
 GUEST(loop, 32)
 	"1:	xor %eax, %eax\n"
-	"	mov $20000, %ecx\n"
+	"	mov $1000, %ecx\n"
 	"2:	add %ecx, %eax\n"
 	"	add %eax, 0x20000\n"
 	"	loop 2b\n"
@@ -60,9 +60,9 @@ GUEST(switches, 32)
 	"	mov %cr4, %eax\n"
 	"	out %eax, $0x17\n"
 	"	xor %eax, %eax\n"
-	"	mov %eax, %cr4\n"
 	"	mov $0xc0000080, %ecx\n"
 	"	wrmsr\n"
+	"	mov %eax, %cr4\n"
 	"	jmp 1b\n"
 GUEST_END(switches);
 
@@ -187,14 +187,14 @@ static bool on_identity_map(const struct vm *vm)
 	return no_unrestricted_guest() && !vm_on_shadow(vm);
 }
 
-/* Run a loop of 60,000 instructions; few of them are emulated if @few. */
+/* Run a loop of 3,000 instructions; few of them are emulated if @few. */
 static void run_loop(struct vm *vm, bool few)
 {
 	uint64_t emulated = vcpu_stat(vm, "insn_emulation"), now;
 
-	EXPECT_EQ(run_out(vm, 0x10), 20000 * 20001 / 2);
+	EXPECT_EQ(run_out(vm, 0x10), 1000 * 1001 / 2);
 	now = vcpu_stat(vm, "insn_emulation");
-	EXPECT(few ? now - emulated < 10 : now - emulated > 50000);
+	EXPECT(few ? now - emulated < 10 : now - emulated > 2500);
 }
 
 TEST(a_loop_without_paging_is_not_emulated)
@@ -234,7 +234,7 @@ TEST(the_guests_cr3_is_its_own)
 		REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
 		EXPECT_EQ(run_out(&vm, 0x10), 0x77000 * i);
 	}
-	EXPECT(vcpu_stat(&vm, "insn_emulation") < 10);
+	EXPECT(test_on_svm() || vcpu_stat(&vm, "insn_emulation") < 10);
 	vm_destroy(&vm);
 }
 
@@ -327,7 +327,7 @@ static void switch_paging(unsigned int levels, uint32_t cr4, uint32_t efer)
 		EXPECT_EQ(run_out(&vm, 0x16), efer);
 		EXPECT_EQ(run_out(&vm, 0x17), cr4);
 	}
-	EXPECT(vcpu_stat(&vm, "insn_emulation") < 10);
+	EXPECT(test_on_svm() || vcpu_stat(&vm, "insn_emulation") < 10);
 	vm_destroy(&vm);
 }
 

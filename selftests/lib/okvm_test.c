@@ -60,6 +60,7 @@ static const struct known tcg_known[] = {
 	{ "the_new_task_has_its_page_tables", TOO },
 	{ "the_trap_bit_is_a_debug_exception", TOO },
 	{ "a_busy_task_is_not_called", TOO },
+	{ "paging_with_three_levels_on_and_off", TOO },
 	{ "an_absent_handler_segment", "sets no EXT in error codes" },
 	{ "software_interrupts_whose_delivery_faults_in_the_host", INT1 },
 	{ "int1_while_mov_ss_blocks", INT1 },

@@ -239,9 +239,10 @@ static bool deadline_reached(struct okvm_apic *apic)
 	ns = lapic_tsc_to_ns(deadline - now, khz) + 1;
 	if (ns > max(apic->lead, WAIT_SHORT_NS))
 		return false;
+	if (!wait_for_deadline(apic, ns))
+		return false;
 	lead_learn(apic, -(s64)ns);
-	return wait_for_deadline(apic, ns) &&
-	       okvm_arch_guest_tsc(apic->vcpu, rdtsc()) >= deadline;
+	return okvm_arch_guest_tsc(apic->vcpu, rdtsc()) >= deadline;
 }
 
 void okvm_apic_timer_inject(struct okvm_vcpu *vcpu)

@@ -103,8 +103,10 @@ static int fault_mmio(struct okvm_fault *f)
 	 * - The CPU's page walk has made the access. With EPT, an MMIO entry causes an EPT
 	 *   misconfiguration, which does not tell whether a walk or an instruction made the access.
 	 */
-	if (f->slot || f->gen & 1 || (f->table && !hole_walk) || fault_fill_spare(f->vcpu))
+	if (f->slot || f->gen & 1 || (f->table && !hole_walk))
 		return verdict;
+	if (fault_fill_spare(f->vcpu))
+		return hole_walk ? -ENOMEM : verdict;
 	read_lock(&mmu->lock);
 	if (mmu->dead)
 		verdict = hole_walk ? -EIO : verdict;

@@ -482,5 +482,9 @@ TEST(an_error_without_action_sends_a_cmci)
 	cap = 4;
 	REQUIRE(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap) == 0);
 	EXPECT_EQ(set_msr(&vm, MC2_CTL2, 1 << 30), 0);
+	/* Userspace may restore LMCE's MSRs in any order. */
+	EXPECT_EQ(set_msr(&vm, 0x4d0, 1), 1);
+	EXPECT_EQ(set_msr(&vm, 0x4d0, 2), 0);
+	EXPECT_EQ(set_msr(&vm, 0x3a, 1 << 20 | 1), 1);
 	vm_destroy(&vm);
 }

@@ -335,3 +335,52 @@ TEST(a_timer_does_not_end_a_halt_without_interrupts)
 	EXPECT_EQ(state.mp_state, KVM_MP_STATE_HALTED);
 	vm_destroy(&vm);
 }
+
+/* ---- code that okvm emulates if the CPU cannot run real mode ---- */
+
+GUEST(loops, 16)
+	X2_FLAT16
+	X2_ON("$0x1ff")
+	X2_TIMER
+	X2_TIMER_ARM("$100000")
+	"	sti\n"
+	"1:	jmp 1b\n"
+	".global guest_loops_irq\n"
+	"guest_loops_irq: out %al, $0x10\n"
+	"	hlt\n"
+GUEST_END(loops);
+
+GUEST(shadow, 16)
+	X2_FLAT16
+	X2_ON("$0x1ff")
+	X2_WRITE(0x83f, "$0x41")
+	"	mov $-1, %eax\n"
+	"	sti\n"
+	"	vmcall\n"		/* no such hypercall: it ends the shadow of STI */
+	"1:	jmp 1b\n"
+	".global guest_shadow_irq\n"
+	"guest_shadow_irq: out %al, $0x11\n"
+	"	hlt\n"
+GUEST_END(shadow);
+
+extern const uint8_t guest_loops_irq[], guest_shadow_irq[];
+
+TEST(emulated_code_gets_a_tick_in_a_loop)
+{
+	struct vm vm;
+
+	vm_create(&vm, VM_IRQCHIP);
+	X2_LOAD16(&vm, loops, 0);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+}
+
+TEST(emulated_code_gets_an_interrupt_behind_a_shadow)
+{
+	struct vm vm;
+
+	vm_create(&vm, VM_IRQCHIP);
+	X2_LOAD16(&vm, shadow, 0);
+	run_out(&vm, 0x11);
+	vm_destroy(&vm);
+}

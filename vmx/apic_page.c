@@ -138,7 +138,8 @@ static bool identity_make(struct okvm_vm *vm)
 
 	if (READ_ONCE(vm_hw->identity))
 		return true;
-	page = (u32 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	/* If there is no memory, the next emulated instruction tries again. */
+	page = (u32 *)__get_free_page(GFP_KERNEL_ACCOUNT | __GFP_NORETRY);
 	if (!page)
 		return false;
 	for (i = 0; i < IDENTITY_ENTRIES; i++)
@@ -158,7 +159,7 @@ static bool identity_make(struct okvm_vm *vm)
 bool vmx_identity_ready(struct okvm_vcpu *vcpu)
 {
 	struct okvm_vm *vm = vcpu->vm;
-	u64 addr = vmx_identity_addr(vm);
+	u64 addr = vmx_identity_addr(vm), gen;
 	bool covered;
 	int idx;
 
@@ -168,7 +169,10 @@ bool vmx_identity_ready(struct okvm_vcpu *vcpu)
 	if (!identity_make(vm))
 		return false;
 	idx = srcu_read_lock(&vm->srcu);
-	covered = okvm_slot_find(vm, addr >> PAGE_SHIFT);
+	gen = okvm_slots_generation(vm);
+	/* While a slot vanishes (odd generation), EPT may still map its memory here. */
+	covered = gen & 1 || okvm_slot_find(vm, addr >> PAGE_SHIFT) ||
+		  okvm_slots_generation(vm) != gen;
 	srcu_read_unlock(&vm->srcu, idx);
 	return !covered;
 }

@@ -256,7 +256,8 @@ void vmx_apic_update(struct okvm_vcpu *vcpu)
 {
 	struct okvm_hw_vcpu *hw = to_hw(vcpu);
 	u32 access = apic_access_control(vcpu);
-	bool apicv = access && vmx_has(&vmx_caps, VMX_OPT_APICV);
+	/* Emulated code gets no virtual interrupts, which only VM entries and the CPU deliver. */
+	bool apicv = access && vmx_has(&vmx_caps, VMX_OPT_APICV) && vmx_unrestricted(vcpu);
 	u32 exec2 = (hw->vmcs.exec2 & ~(APICV_CONTROLS | ACCESS_CONTROLS)) | access;
 
 	if (apicv)

@@ -542,10 +542,13 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 	return okvm_emul_deliver(vcpu);
 }
 
+#define WINDOWS	(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING)
+
 /*
  * Emulate instructions until hardware can run the guest's state, but at most 256. Stop earlier if
  * the vCPU may not run, or if a request to the vCPU, a signal or other work of the thread is
- * pending.
+ * pending. Meanwhile neither the VMX-preemption timer nor a window exit ends the stay: the hrtimer
+ * takes the timer's place, and while an event waits for a window, each instruction ends the loop.
  * Return: enum okvm_outcome
  */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
@@ -554,14 +557,20 @@ static int emulate_until_valid(struct okvm_vcpu *vcpu)
 	unsigned int bound = 256;
 	int outcome;
 
+	if (okvm_lapic_in_kernel(vcpu))
+		okvm_apic_timer_place(vcpu, false);
 	okvm_vcpu_srcu_lock(vcpu);
 	do {
 		outcome = deliver_or_emulate(vcpu);
 		hw->emulate = !vmx_state_valid(vcpu);
+		if (hw->vmcs.exec & WINDOWS)
+			okvm_request(OKVM_REQ_EVENT, vcpu);
 	} while (outcome == OKVM_RESUME && hw->emulate && --bound && !okvm_has_requests(vcpu) &&
 		 okvm_arch_vcpu_can_enter(vcpu) &&
 		 !(read_thread_flags() & STAY_THREAD_WORK));
 	okvm_vcpu_srcu_unlock(vcpu);
+	if (okvm_lapic_in_kernel(vcpu) && !hw->emulate)
+		okvm_apic_timer_place(vcpu, true);
 	hw->todo &= ~VMX_TODO_CHECK_STATE;
 	return outcome;
 }

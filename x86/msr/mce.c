@@ -49,6 +49,12 @@ static bool is_ctl2(u32 msr)
 	return msr >= MSR_IA32_MC0_CTL2 && msr < MSR_IA32_MCx_CTL2(OKVM_MCE_BANKS);
 }
 
+/* Return true if the guest can access IA32_MCG_EXT_CTL (SDM "IA32_MCG_EXT_CTL MSR"). */
+static bool has_ext_ctl(const struct okvm_vcpu *vcpu)
+{
+	return vcpu->arch->mce.cap & MCG_LMCE_P && vcpu->arch->feat_ctl & FEAT_CTL_LMCE_ENABLED;
+}
+
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 {
 	struct okvm_mce *mce = &vcpu->arch->mce;
@@ -66,7 +72,7 @@ int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host)
 		return mce->cap & MCG_CTL_P || host ? OKVM_MSR_OK : OKVM_MSR_GP;
 	case MSR_IA32_MCG_EXT_CTL:
 		*val = mce->ext_ctl;
-		return mce->cap & MCG_LMCE_P || host ? OKVM_MSR_OK : OKVM_MSR_GP;
+		return host || has_ext_ctl(vcpu) ? OKVM_MSR_OK : OKVM_MSR_GP;
 	}
 	field = bank_field(mce, msr);
 	if (!field || (is_ctl2(msr) && !(mce->cap & MCG_CMCI_P) && !host))
@@ -117,7 +123,7 @@ int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host)
 		mce->ctl = val;
 		return OKVM_MSR_OK;
 	case MSR_IA32_MCG_EXT_CTL:
-		if (!(mce->cap & MCG_LMCE_P) && (val || !host))
+		if ((!host && !has_ext_ctl(vcpu)) || val & ~MCG_EXT_CTL_LMCE_EN)
 			return OKVM_MSR_GP;
 		mce->ext_ctl = val;
 		return OKVM_MSR_OK;

@@ -384,7 +384,7 @@ static enum okvm_msr_result write_field(struct okvm_vcpu *vcpu, const struct msr
 	case MSR_ID_FEAT_CTL:
 		if (!host && arch->feat_ctl & FEAT_CTL_LOCKED)
 			return OKVM_MSR_GP;
-		if (val & FEAT_CTL_LMCE_ENABLED && !(arch->mce.cap & MCG_LMCE_P))
+		if (!host && val & FEAT_CTL_LMCE_ENABLED && !(arch->mce.cap & MCG_LMCE_P))
 			return OKVM_MSR_GP;
 		break;
 	case MSR_ID_XSS:

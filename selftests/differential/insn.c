@@ -91,6 +91,23 @@ static uint64_t address32(moment_t *m, const uint8_t *modrm, unsigned int rex, u
 	return m->sregs.cs.l ? ea : (uint32_t)ea;
 }
 
+bool is_based_on_stack(program_t *p, moment_t *m, uint64_t at)
+{
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 16;
+	unsigned int rex = 0, base, mod;
+
+	if (at >= AT_END - 16 || is_string(insn_from(p, m, at)))
+		return false;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++)
+		rex = m->sregs.cs.l && (*byte & 0xf0) == 0x40 ? *byte : 0;
+	byte += *byte != 0x0f ? 1 : byte[1] == 0x38 ? 3 : 2;
+	mod = *byte >> 6;
+	base = *byte & 7;
+	if (base == 4 && mod < 3)
+		base = byte[1] & 7;
+	return mod < 3 && !(rex & 1) && (base == 4 || (base == 5 && mod));
+}
+
 bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea)
 {
 	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 16;

@@ -23,6 +23,8 @@ struct insn {
 struct insn insn_from(program_t *p, moment_t *m, uint64_t at);
 /* Where may the memory operand of the instruction at @at be, by @m's registers? Less a segment. */
 bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea);
+/* Is the memory operand of the instruction at @at in SS: has it RSP or RBP as its base? */
+bool is_based_on_stack(program_t *p, moment_t *m, uint64_t at);
 /* moment.c */
 uint64_t rip_of(moment_t *m);
 bool is_string(struct insn insn);

@@ -137,7 +137,8 @@ static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 static bool keeps_from_breakpoint(program_t *p, moment_t *a, moment_t *before)
 {
 	return begins_with_rf(p, a, before, rip_of(a)) ||
-	       (before && before->regs.rip == a->regs.rip && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
+	       (before && before->regs.rip == a->regs.rip &&
+		(before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
 }
 
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */

@@ -40,7 +40,11 @@ bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 {
 	uint64_t rip = rip_of(b);
 
-	(void)before;
+	/* The program has written to the vector: the handler is anywhere. */
+	if (is_mmio_write(b) && p->mode == MODE_REAL && before && rip_of(a) == rip_of(before) &&
+	    (a->events.nmi.injected > b->events.nmi.injected ||
+	     a->events.interrupt.injected > b->events.interrupt.injected))
+		return rip != rip_of(a) && stack_leaves_ram(p, b);
 	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
 	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 &&
 	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));

@@ -30,6 +30,13 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
+bool is_any(program_t *p, struct insn insn)
+{
+	(void)p;
+	(void)insn;
+	return true;
+}
+
 /* Does the handler of @vector begin on @m, or what has become of its delivery? */
 bool faults_with(program_t *p, moment_t *m, unsigned int vector)
 {
@@ -215,7 +222,9 @@ bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 
 	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)
 		return false;
-	/* It may have prefixes of its own. */
+	/* It may have prefixes of its own, and RIP be behind the next instruction's prefix. */
+	if (forced_at(p, b, at, is_any))
+		at -= 5;
 	for (i = 1; i < 5 && at >= i; i++)
 		if (forced_at(p, b, at - i, is_sti))
 			return true;
@@ -240,6 +249,12 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       forced_at(p, a, rip_of(a), reads_and_writes);
 }
 
+/* Or what writes elsewhere: MOVS. */
+static bool reads_then_writes(program_t *p, struct insn insn)
+{
+	return reads_and_writes(p, insn) || (insn.opcode | 1) == 0xa5;
+}
+
 /* The same, where okvm faults on what must be written before it reads the device. */
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -254,11 +269,12 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 		       forced_at(p, a, failed_at(p, a), reads_and_writes);
 	/* Without unrestricted guest it may be emulated without the prefix. */
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] ||
-	    !(forced_at(p, a, at, reads_and_writes) ||
-	      (p->how.restricted && reads_and_writes(p, insn_at(p, a)))))
+	    !(forced_at(p, a, at, reads_then_writes) ||
+	      (p->how.restricted && reads_then_writes(p, insn_at(p, a)))))
 		return false;
+	/* Handlers that SMEP forbids, or in user mode, fault in turn. */
 	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->regs.rip == b->regs.rip;
+		return a->regs.rip == b->regs.rip || (p->cpl && in_handlers(b));
 	return (in_handler_of(b, VECTOR_GP) || in_handler_of(b, VECTOR_SS) ||
 		in_handler_of(b, VECTOR_PF)) && interrupted(p, b) == at;
 }
@@ -317,13 +333,6 @@ bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && in_handlers(b) &&
 	       frame_item(p, a, 0) - AT_HANDLERS == b->exit[2] * HANDLER_BYTES &&
 	       forced(p, a, is_int);
-}
-
-bool is_any(program_t *p, struct insn insn)
-{
-	(void)p;
-	(void)insn;
-	return true;
 }
 
 static bool is_clflush(program_t *p, struct insn insn)

@@ -251,6 +251,15 @@ static bool only_inner_stack_differs(program_t *p, moment_t *a, moment_t *b)
 	return !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 }
 
+/* The TSS of the same task was written: by an event's switch to another and an IRET back. */
+static bool switched_and_back(program_t *p, moment_t *a, moment_t *before)
+{
+	unsigned int tss = guest_physical(p, a->sregs.tr.base) / PAGE;
+
+	return before && p->mode != MODE_REAL && p->mode < MODE_COMPAT && tss < PAGES &&
+	       before->sregs.tr.base == a->sregs.tr.base && a->pages[tss] != before->pages[tss];
+}
+
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -258,7 +267,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 
 	/* Upstream may have switched to another task and back. */
 	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
-	    !(emulated_since(p, a) || b->sregs.tr.base != task))
+	    !(emulated_since(p, a) || b->sregs.tr.base != task ||
+	      switched_and_back(p, a, before)))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&

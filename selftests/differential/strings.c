@@ -204,7 +204,9 @@ bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
 		return false;
-	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
+	/* When the count is 0 upstream looks once more, and finds another instruction. */
+	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx &&
+	    a->regs.rip == b->regs.rip && (a->regs.rcx || !p->how.prefix))
 		return false;
 	for (i = 0; i < p->code_len; i++)
 		if (string_to_memory(insn_from(p, a, p->code_start + i), a))

@@ -299,7 +299,7 @@ TEST(watchpoint_of_mov_ss_before_int1)
 	vm_destroy(&vm);
 }
 
-/* ---- RF, and a breakpoint at the start mark (SDM "Instruction-Breakpoint Exception Condition") -- */
+/* ---- breakpoints: RF (SDM "Instruction-Breakpoint Exception Condition") ---- */
 
 /* The handler sets RF, and stops for userspace: KVM gets the debug registers back. */
 GUEST(met, 64)

@@ -42,11 +42,12 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
  * an address, f a far pointer, e ENTER's three bytes; M and Z: ModRM and b or z; g and G likewise,
  * but only for TEST.
  */
-static const char follows[] =
-	"mmmmbz..mmmmbz.." "mmmmbz..mmmmbz.." "mmmmbz..mmmmbz.." "mmmmbz..mmmmbz.."
-	"................" "................" "..mm....zZbM...." "bbbbbbbbbbbbbbbb"
-	"MZMMmmmmmmmmmmmm" "..........f....." "aaaa....bz......" "bbbbbbbbzzzzzzzz"
-	"MMw.mmMZe.w..b.." "mmmmbb..mmmmmmmm" "bbbbbbbbzzfb...." "......gG......mm";
+static const char *const follows[16] = {
+	"mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..",
+	"................", "................", "..mm....zZbM....", "bbbbbbbbbbbbbbbb",
+	"MZMMmmmmmmmmmmmm", "..........f.....", "aaaa....bz......", "bbbbbbbbzzzzzzzz",
+	"MMw.mmMZe.w..b..", "mmmmbb..mmmmmmmm", "bbbbbbbbzzfb....", "......gG......mm",
+};
 
 static char follows_0f(uint8_t op)
 {
@@ -88,7 +89,7 @@ unsigned int insn_length(program_t *p, moment_t *m, uint64_t at)
 		rex_w = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
 	}
 	z = rex_w && (*byte & 0xf8) == 0xb8 ? 8 : rex_w || wide ? 4 : 2;
-	what = *byte == 0x0f ? follows_0f(byte[1]) : follows[*byte];
+	what = *byte == 0x0f ? follows_0f(byte[1]) : follows[*byte >> 4][*byte & 0xf];
 	byte += *byte == 0x0f ? 2 : 1;
 	len = byte - start;
 	if (strchr("mMZgG", what))

@@ -298,3 +298,104 @@ TEST(watchpoint_of_mov_ss_before_int1)
 	EXPECT_EQ(*(uint32_t *)(vm.mem + LOG), 1);
 	vm_destroy(&vm);
 }
+
+/* ---- breakpoints: RF (SDM "Instruction-Breakpoint Exception Condition") ---- */
+
+/* The handler sets RF, and stops for userspace: KVM gets the debug registers back. */
+GUEST(met, 64)
+	"orl $0x10000, 16(%rsp)\n"
+	"out %al, $0x12\n"
+	"iretq\n"
+GUEST_END(met);
+
+#define BREAKPOINT	"lea 1f(%rip), %r12\n mov %r12, %dr0\n"			\
+			"mov $0x402, %ecx\n mov %rcx, %dr7\n"
+/* Goes to label 2 with RF set. */
+#define WITH_RF		"mov %rsp, %rdx\n mov %ss, %eax\n push %rax\n push %rdx\n"	\
+			"pushf\n orl $0x10000, (%rsp)\n mov %cs, %eax\n push %rax\n"	\
+			"lea 2f(%rip), %rdx\n push %rdx\n xor %eax, %eax\n iretq\n"	\
+			"2: "
+
+/* The guest stops at port @first if it is not 0, and meets its breakpoint once. */
+static void meets_once(const uint8_t *code, const uint8_t *end, uint16_t first)
+{
+	struct kvm_regs regs;
+	uint64_t rip;
+	struct vm vm;
+
+	start(&vm, code, end);
+	memcpy(vm.mem + HANDLERS, guest_met, guest_met_end - guest_met);
+	if (first)
+		run_out(&vm, first);
+	run_out(&vm, 0x12);
+	REQUIRE(ioctl(vm.vcpu, KVM_GET_REGS, &regs) == 0);
+	memcpy(&rip, vm.mem + regs.rsp, sizeof(rip));
+	EXPECT_EQ(rip, regs.r12);
+	run_out(&vm, 0x10);
+	vm_destroy(&vm);
+}
+
+#define MEETS_ONCE(name, first)	meets_once(guest_##name, guest_##name##_end, first)
+
+GUEST(mov_dr, 64)
+	BREAKPOINT
+	"out %al, $0x11\n"
+	"1: mov %dr6, %rax\n"
+	DONE
+GUEST_END(mov_dr);
+
+TEST(breakpoint_at_mov_dr)
+{
+	MEETS_ONCE(mov_dr, 0x11);
+}
+
+GUEST(rf_cpuid, 64)
+	BREAKPOINT
+	WITH_RF "cpuid\n"
+	"1: nop\n"
+	DONE
+GUEST_END(rf_cpuid);
+
+GUEST(rf_rdmsr, 64)
+	BREAKPOINT
+	"mov $0x10, %ecx\n"
+	WITH_RF "rdmsr\n"
+	"1: nop\n"
+	DONE
+GUEST_END(rf_rdmsr);
+
+GUEST(rf_out, 64)
+	BREAKPOINT
+	WITH_RF "out %al, $0x21\n"
+	"1: nop\n"
+	DONE
+GUEST_END(rf_out);
+
+GUEST(rf_user_out, 64)
+	BREAKPOINT
+	WITH_RF "out %al, $0x11\n"
+	"1: nop\n"
+	DONE
+GUEST_END(rf_user_out);
+
+TEST(breakpoint_behind_instructions_that_exit)
+{
+	MEETS_ONCE(rf_cpuid, 0);
+	MEETS_ONCE(rf_rdmsr, 0);
+	MEETS_ONCE(rf_out, 0);
+	MEETS_ONCE(rf_user_out, 0x11);
+}
+
+GUEST(rf_eoi, 64)
+	"mov $0xfee000b0, %r11d\n"
+	"movl $0x1ff, 0x40(%r11)\n"
+	BREAKPOINT
+	"movl $0, (%r11)\n"
+	"1: nop\n"
+	DONE
+GUEST_END(rf_eoi);
+
+TEST(breakpoint_behind_eoi)
+{
+	MEETS_ONCE(rf_eoi, 0);
+}

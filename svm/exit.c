@@ -21,14 +21,18 @@
 
 /* ---- fast handlers, called with IRQs off. Return: true to enter the guest again ---- */
 
+/* #VMEXIT saves RF as it was. TF needs a single-step trap, RF must be cleared. */
+#define RFLAGS_OF_SLOW	(X86_EFLAGS_TF | X86_EFLAGS_RF)
+
 /*
- * Return true if a fast handler cannot skip the instruction: the next RIP is unknown, or a
- * single-step trap has to follow (RFLAGS.TF).
+ * Return true if a fast handler cannot skip the instruction: the next RIP is unknown, or more than
+ * RIP has to change.
  */
 static __always_inline bool svm_traps(struct okvm_vcpu *vcpu)
 {
 	return !svm_has(&svm_caps, SVM_FEAT_NRIPS) ||
-	       unlikely(!to_hw(vcpu)->vmcb->control.next_rip || svm_rflags(vcpu) & X86_EFLAGS_TF);
+	       unlikely(!to_hw(vcpu)->vmcb->control.next_rip ||
+			svm_rflags(vcpu) & RFLAGS_OF_SLOW);
 }
 
 static __always_inline void go_to(struct okvm_vcpu *vcpu, unsigned long rip)
@@ -49,12 +53,12 @@ static __always_inline void svm_skip_fast(struct okvm_vcpu *vcpu)
 static const struct okvm_fast_ops fast_ops = { .traps = svm_traps, .skip = svm_skip_fast };
 
 /*
- * Return true if a fast handler cannot skip an IN or OUT, because a single-step trap has to follow
- * (RFLAGS.TF). The next RIP is always known: every CPU reports it for IN and OUT in EXITINFO2.
+ * Return true if a fast handler cannot skip an IN or OUT, because more than RIP has to change. The
+ * next RIP is always known: every CPU reports it for IN and OUT in EXITINFO2.
  */
 static __always_inline bool io_traps(struct okvm_vcpu *vcpu)
 {
-	return unlikely(svm_rflags(vcpu) & X86_EFLAGS_TF);
+	return unlikely(svm_rflags(vcpu) & RFLAGS_OF_SLOW);
 }
 
 static __always_inline void io_skip(struct okvm_vcpu *vcpu)

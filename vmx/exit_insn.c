@@ -124,7 +124,7 @@ int vmx_exit_dr(struct okvm_vcpu *vcpu)
 
 	if (okvm_exit_dr_lend(vcpu)) {
 		vmcs_exec_set(&hw->vmcs, hw->vmcs.exec & ~CPU_BASED_MOV_DR_EXITING);
-		return OKVM_RESUME;
+		return okvm_begin_again(vcpu);
 	}
 	return okvm_exit_mov_dr(vcpu, q.dr, q.reg, q.from, vmx_insn_len(hw));
 }

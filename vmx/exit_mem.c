@@ -265,10 +265,16 @@ bool vmx_fast_apic_access(struct okvm_vcpu *vcpu)
 {
 	const union qual_apic q = { vmx_qual(to_hw(vcpu)) };
 
-	if (!writes_eoi(q) || vmx_single_steps(vcpu) ||
+	if (!writes_eoi(q) || unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF) ||
 	    !okvm_apic_eoi_fast(vcpu))
 		return false;
 	vmx_skip_insn_fast(vcpu);
+	/*
+	 * An APIC access saves RF as 1, as a fault does. Clear it, or the guest would miss a
+	 * breakpoint at its next instruction.
+	 */
+	if (vmx_rflags(vcpu) & X86_EFLAGS_RF)
+		okvm_rflags_set(vcpu, vmx_rflags(vcpu) & ~X86_EFLAGS_RF);
 	return true;
 }
 

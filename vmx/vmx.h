@@ -187,12 +187,13 @@ static __always_inline unsigned long vmx_rflags(struct okvm_vcpu *vcpu)
 }
 
 /*
- * Return true if a single-step trap follows the instruction (RFLAGS.TF is 1). Then the slow handler
- * has to complete the instruction.
+ * Return true if the slow handler has to complete the instruction: a single-step trap follows
+ * (RFLAGS.TF), or RF must be cleared. Exits of instructions save RF as 0 (SDM "Saving RIP, RSP,
+ * RFLAGS, and SSP"), but an outer hypervisor may forward an exit with RF = 1.
  */
 static __always_inline bool vmx_single_steps(struct okvm_vcpu *vcpu)
 {
-	return unlikely(vmx_rflags(vcpu) & X86_EFLAGS_TF);
+	return unlikely(vmx_rflags(vcpu) & (X86_EFLAGS_TF | X86_EFLAGS_RF));
 }
 
 static inline u32 vmx_insn_len(struct okvm_hw_vcpu *hw)

@@ -108,7 +108,7 @@ int okvm_exit_to_cr(struct okvm_vcpu *vcpu, unsigned int cr, unsigned long val, 
 {
 	val = okvm_cut_to_mode(vcpu, val);
 	if (!okvm_cr_pages_come(vcpu, cr, val))
-		return OKVM_RESUME;
+		return okvm_begin_again(vcpu);
 	trace_kvm_cr(true, cr, val);
 	switch (cr) {
 	case 0:

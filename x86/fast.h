@@ -18,8 +18,8 @@
 
 /**
  * struct okvm_fast_ops - functions of a backend that the handlers in this file call
- * @traps: return true if RFLAGS.TF is set: then a #DB must follow the instruction, which only the
- *	slow handler can raise
+ * @traps: return true if RFLAGS.TF or RFLAGS.RF is set: then a #DB must follow the instruction, or
+ *	RF must be cleared, which only the slow handler does
  * @skip: set RIP past the instruction that exited, after @traps has returned false
  *
  * Each backend defines its table as a constant, so that the compiler inlines the functions.

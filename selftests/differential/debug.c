@@ -5,6 +5,7 @@
 #include "selftests/differential/when.h"
 
 #define BREAKPOINTS		0xf		/* DR6: B0 to B3 */
+#define DR7_FIXED		0x400
 #define MSR_TSC_DEADLINE	0x6e0
 
 bool debug_exit_without_dr7(program_t *p, moment_t *a, moment_t *b, moment_t *before)
@@ -103,6 +104,22 @@ bool window_at_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 	       n->reason == KVM_EXIT_IRQ_WINDOW_OPEN && a->regs.rip == b->regs.rip;
 }
 
+/* Where KVM_RUN has begun behind @before. */
+static uint64_t rip_before(program_t *p, moment_t *before)
+{
+	moment_t start = { .regs = p->regs, .sregs = p->sregs };
+
+	return rip_of(before ?: &start);
+}
+
+/* Does @before's handler go back to @at with RF set, or userspace begin there with it? */
+static bool begins_with_rf(program_t *p, moment_t *a, moment_t *before, uint64_t at)
+{
+	if (before && in_handlers(before))
+		return flags_behind(p, before) & FLAG_RF && interrupted(p, before) == at;
+	return a->flags_before & FLAG_RF && rip_before(p, before) == at;
+}
+
 /* Was the breakpoint at @at met before, or has RF kept it from being met? */
 static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 {
@@ -113,16 +130,15 @@ static bool was_met(program_t *p, moment_t *a, moment_t *before, uint64_t at)
 		    (a[-(int)i].reason == KVM_EXIT_DEBUG && a[-(int)i].exit[2] & BREAKPOINTS &&
 		     a[-(int)i].sregs.cs.base + a[-(int)i].regs.rip == at))
 			return true;
-	return a->flags_before & FLAG_RF || (before && flags_behind(p, before) & FLAG_RF);
+	return begins_with_rf(p, a, before, at);
 }
 
 /* Is the instruction at @a in work, or has it begun with RF? An IRET may have loaded RF. */
 static bool keeps_from_breakpoint(program_t *p, moment_t *a, moment_t *before)
 {
-	if ((before ? before->regs.rip : p->regs.rip) != a->regs.rip)
-		return before && flags_behind(p, before) & FLAG_RF;
-	return a->flags_before & FLAG_RF ||
-	       (before && (before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
+	return begins_with_rf(p, a, before, rip_of(a)) ||
+	       (before && before->regs.rip == a->regs.rip &&
+		(before->reason == KVM_EXIT_IO || before->reason == KVM_EXIT_MMIO));
 }
 
 /* INS and OUTS: upstream meets the breakpoint once more when the port's part is to be done. */
@@ -196,21 +212,7 @@ bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 	       before->reason == KVM_EXIT_MMIO && loads_ss(insn_at(p, before));
 }
 
-/* MOV DR with RF: okvm lets the CPU execute it again after its exit, at which Bochs forgets RF. */
-bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before)
-{
-	bool handled = in_handler_of(b, VECTOR_DB);
-	uint64_t at = handled ? interrupted(p, b) : rip_of(b);
-	struct insn insn = insn_from(p, b, at);
-
-	if ((insn.opcode != 0xf21 && insn.opcode != 0xf23) ||
-	    !((handled && b->debugregs.dr6 & BREAKPOINTS) ||
-	      (b->reason == KVM_EXIT_DEBUG && b->exit[2] & BREAKPOINTS)))
-		return false;
-	return was_met(p, b, before, at) && !(a->reason == b->reason && a->regs.rip == b->regs.rip);
-}
-
-/* The same, and userspace has injected an interrupt meanwhile. POPF and IRET may clear IF. */
+/* A load of SS, and userspace has injected an interrupt meanwhile. POPF and IRET may clear IF. */
 bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	struct insn insn;
@@ -227,10 +229,14 @@ bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *be
 /* #BP, which a debugger has asked for: the exit has no debug registers. */
 bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)p;
+	uint64_t dr7 = b->debugregs.dr7;
+
 	(void)before;
+	if (b->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		dr7 = p->guest_debug.arch.debugreg[7];
 	return a->reason == KVM_EXIT_DEBUG && a->exit[0] == VECTOR_BP &&
-	       !memcmp(a->exit, b->exit, 2 * sizeof(a->exit[0]));
+	       !memcmp(a->exit, b->exit, 2 * sizeof(a->exit[0])) &&
+	       !b->exit[2] && (b->exit[3] | DR7_FIXED) == (dr7 | DR7_FIXED);
 }
 
 /* MOV to SS that faults: no instruction has ended that interrupts could wait behind. */

@@ -40,7 +40,11 @@ bool delivery_into_device(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 {
 	uint64_t rip = rip_of(b);
 
-	(void)before;
+	/* The program has written to the vector: the handler is anywhere. */
+	if (is_mmio_write(b) && p->mode == MODE_REAL && before && rip_of(a) == rip_of(before) &&
+	    (a->events.nmi.injected > b->events.nmi.injected ||
+	     a->events.interrupt.injected > b->events.interrupt.injected))
+		return rip != rip_of(a) && stack_leaves_ram(p, b);
 	return is_mmio_write(b) && delivery_leaves_ram(p, a, b) && rip >= AT_HANDLERS &&
 	       rip < AT_HANDLERS + PAGE && rip % HANDLER_BYTES == 0 &&
 	       (a->regs.rip != b->regs.rip || in_handler_of(a, rip % PAGE / HANDLER_BYTES));
@@ -101,6 +105,16 @@ static bool may_be_delivered(program_t *p, moment_t *a, moment_t *b, moment_t *b
 	       rip_of(a) - interrupted(p, b) < 15;
 }
 
+/* Has userspace given an event that may be delivered behind @before? */
+static bool event_given(program_t *p, moment_t *before)
+{
+	const struct kvm_vcpu_events *ev = before ? &before->events : &p->events;
+
+	return ev->exception.injected || ev->exception.pending || ev->interrupt.injected ||
+	       ev->nmi.injected || ev->nmi.pending || (before && before->shared[0]) ||
+	       p->guest_debug.control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP);
+}
+
 /* Page tables in read-only memory: okvm is in the handler, upstream emulates what it interrupts. */
 bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -108,7 +122,7 @@ bool delivery_carried_out(program_t *p, moment_t *a, moment_t *b, moment_t *befo
 
 	/* Where no handler can be entered it is the end. */
 	if (p->tables_moved && b->reason == KVM_EXIT_SHUTDOWN)
-		return b->regs.rip == from && a->regs.rip != from;
+		return b->regs.rip == from && a->regs.rip != from && event_given(p, before);
 	/* RET and the like lead a program to a handler, but not to its privilege. */
 	return p->tables_moved && in_handlers(b) && may_be_delivered(p, a, b, before) &&
 	       (!in_handlers(a) || a->sregs.cs.dpl > b->sregs.cs.dpl);
@@ -141,10 +155,25 @@ bool delivery_across_exits(program_t *p, moment_t *a, moment_t *b, moment_t *bef
 		 frame_item(p, a, 0) == frame_item(p, b, 0)) || stack_differs(p, a, b));
 }
 
+/* Was there an exit in the instruction that @m's handler has trapped behind, or the prefix? */
+static bool ended_by_software(program_t *p, moment_t *m, moment_t *before)
+{
+	uint64_t at = interrupted(p, m);
+	unsigned int i;
+
+	for (i = 1; i < 15; i++)
+		if (forced_at(p, m, at - i, is_any))
+			return true;
+	return before && (before->reason == KVM_EXIT_MMIO || before->reason == KVM_EXIT_IO) &&
+	       !in_handlers(before) && at - rip_of(before) < 15;
+}
+
 /* A step's trap: the instruction before has met a missing EPT entry on one of them. */
 bool rf_of_a_trap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
+	/* Not behind an instruction that software has ended: that must have cleared RF. */
+	if (ended_by_software(p, a, before))
+		return false;
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS &&
 	       a->debugregs.dr6 == b->debugregs.dr6 && same_but_frame(p, a, b, FLAG_RF) &&
 	       frame_item(p, a, 0) == frame_item(p, b, 0);

@@ -48,20 +48,27 @@ static uint64_t condition_flags(unsigned int condition)
 	return flags[condition >> 1 & 7];
 }
 
-/* An instruction on a device has left flags undefined, and a jump behind it looks at them. */
+static bool is_prefix_of_force(program_t *p, uint64_t at)
+{
+	return p->how.prefix && at < AT_END - 5 && !memcmp(p->mem + at, "\x0f\x0bkvm", 5);
+}
+
+/* An instruction on a device has left flags undefined, and a jump looks at them before all else. */
 bool jump_by_undefined_flags(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t undefined, at;
-	unsigned int opcode;
+	struct insn insn;
 
 	if (!before || before->reason != KVM_EXIT_MMIO || a->regs.rip == b->regs.rip)
 		return false;
 	undefined = undefined_flags(insn_at(p, before));
-	for (at = rip_of(before) + 2; at < p->code_start + p->code_len; at++) {
-		opcode = insn_from(p, a, at).opcode;
-		if (((opcode & 0xf0) == 0x70 || (opcode & 0xff0) == 0xf80) &&
-		    undefined & condition_flags(opcode & 0xf))
+	for (at = rip_of(before); undefined && at < p->code_start + p->code_len;) {
+		at += is_prefix_of_force(p, at) ? 5 : insn_length(p, before, at);
+		insn = insn_from(p, a, at);
+		if (((insn.opcode & ~0xfu) == 0x70 || (insn.opcode & ~0xfu) == 0xf80) &&
+		    undefined & condition_flags(insn.opcode & 0xf))
 			return true;
+		undefined &= ~defined_flags(insn);
 	}
 	return false;
 }

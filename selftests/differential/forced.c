@@ -30,6 +30,35 @@ bool forced_at(program_t *p, moment_t *m, uint64_t at,
 	       !memcmp(p->mem + at - 5, "\x0f\x0bkvm", 5) && is(p, insn_from(p, m, at));
 }
 
+bool is_any(program_t *p, struct insn insn)
+{
+	(void)p;
+	(void)insn;
+	return true;
+}
+
+/* Does the handler of @vector begin on @m, or what has become of its delivery? */
+bool faults_with(program_t *p, moment_t *m, unsigned int vector)
+{
+	return in_handler_of(m, vector) || in_delivery_fault(m, vector) ||
+	       in_handler_of(m, VECTOR_DF) || gate_is(p, m, vector, GATE_TASK) ||
+	       m->reason == KVM_EXIT_SHUTDOWN ||
+	       (is_error(m, DELIVERY_ERROR) && (uint8_t)m->exit[2] == vector);
+}
+
+/* Has the program come by an instruction behind the prefix since @before? Jumps may lead back. */
+static bool forced_since(program_t *p, moment_t *m, moment_t *before,
+			 bool (*is)(program_t *p, struct insn insn))
+{
+	uint64_t to = in_handlers(m) ? interrupted(p, m) : rip_of(m), at;
+	uint64_t from = before && !in_handlers(before) ? rip_of(before) : p->code_start;
+
+	for (at = p->code_start; at < p->code_start + p->code_len; at++)
+		if ((from > to || (at >= from && at < to)) && forced_at(p, m, at, is))
+			return true;
+	return false;
+}
+
 /* With SMAP upstream cannot read the prefix in a page of user mode: #UD is that of the prefix. */
 bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -113,7 +142,7 @@ bool forced_privileged(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 		return forced_at(p, b, interrupted(p, b), is_undefined);
 	if (p->cpl && failed_at(p, a) == failed_at(p, b) &&
 	    forced_at(p, a, failed_at(p, a), is_undefined))
-		return true;
+		return faults_with(p, b, VECTOR_UD);
 	if (!p->cpl || !in_handlers(a) || !is_io(a, KVM_EXIT_IO_OUT) || !has_code(a->exit[2]) ||
 	    !forced_at(p, a, interrupted(p, a), is_undefined))
 		return false;
@@ -136,8 +165,8 @@ bool forced_bad_prefix(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	(void)before;
 	/* Handlers are conforming code at times, and their OUT faults, in turn. */
 	if (p->cpl == 3 && failed_at(p, b) / PAGE == AT_HANDLERS / PAGE)
-		return forced(p, b, has_bad_prefix);
-	return forced_at(p, b, failed_at(p, b), has_bad_prefix);
+		return faults_with(p, b, VECTOR_GP) && forced(p, b, has_bad_prefix);
+	return faults_with(p, b, VECTOR_UD) && forced_at(p, b, failed_at(p, b), has_bad_prefix);
 }
 
 static bool is_cli_or_sti(program_t *p, struct insn insn)
@@ -193,7 +222,9 @@ bool forced_sti(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 
 	if (!(flags & FLAG_IF) || !a->events.interrupt.shadow || b->events.interrupt.shadow)
 		return false;
-	/* It may have prefixes of its own. */
+	/* It may have prefixes of its own, and RIP be behind the next instruction's prefix. */
+	if (forced_at(p, b, at, is_any))
+		at -= 5;
 	for (i = 1; i < 5 && at >= i; i++)
 		if (forced_at(p, b, at - i, is_sti))
 			return true;
@@ -218,6 +249,12 @@ bool forced_write_looks_first(program_t *p, moment_t *a, moment_t *b, moment_t *
 	       forced_at(p, a, rip_of(a), reads_and_writes);
 }
 
+/* Or what writes elsewhere: MOVS. */
+static bool reads_then_writes(program_t *p, struct insn insn)
+{
+	return reads_and_writes(p, insn) || (insn.opcode | 1) == 0xa5;
+}
+
 /* The same, where okvm faults on what must be written before it reads the device. */
 bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -227,14 +264,17 @@ bool forced_write_faults(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 	/* Upstream's page fault, which it may not deliver, is that of a read. */
 	if (failed_at(p, a) == failed_at(p, b) &&
 	    (in_handler_of(a, VECTOR_PF) || a->sregs.cr2 != b->sregs.cr2))
-		return forced_at(p, a, failed_at(p, a), reads_and_writes);
+		return (in_handler_of(b, VECTOR_PF) ? (b->fault_code & FAULT_WRITE) != 0 :
+						      faults_with(p, b, VECTOR_PF)) &&
+		       forced_at(p, a, failed_at(p, a), reads_and_writes);
 	/* Without unrestricted guest it may be emulated without the prefix. */
 	if (a->reason != KVM_EXIT_MMIO || a->exit[2] ||
-	    !(forced_at(p, a, at, reads_and_writes) ||
-	      (p->how.restricted && reads_and_writes(p, insn_at(p, a)))))
+	    !(forced_at(p, a, at, reads_then_writes) ||
+	      (p->how.restricted && reads_then_writes(p, insn_at(p, a)))))
 		return false;
+	/* Handlers that SMEP forbids, or in user mode, fault in turn. */
 	if (b->reason == KVM_EXIT_SHUTDOWN)
-		return a->regs.rip == b->regs.rip;
+		return a->regs.rip == b->regs.rip || (p->cpl && in_handlers(b));
 	return (in_handler_of(b, VECTOR_GP) || in_handler_of(b, VECTOR_SS) ||
 		in_handler_of(b, VECTOR_PF)) && interrupted(p, b) == at;
 }
@@ -293,13 +333,6 @@ bool forced_int_traps(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	return in_handler_of(a, VECTOR_DB) && a->debugregs.dr6 & DR6_BS && in_handlers(b) &&
 	       frame_item(p, a, 0) - AT_HANDLERS == b->exit[2] * HANDLER_BYTES &&
 	       forced(p, a, is_int);
-}
-
-static bool is_any(program_t *p, struct insn insn)
-{
-	(void)p;
-	(void)insn;
-	return true;
 }
 
 static bool is_clflush(program_t *p, struct insn insn)
@@ -366,8 +399,7 @@ static bool is_enter(program_t *p, struct insn insn)
 /* ENTER with another operand size than that of the stack: upstream pushes by the stack's. */
 bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
-	(void)before;
-	return forced(p, a, is_enter) && a->regs.rsp != b->regs.rsp &&
+	return forced_since(p, a, before, is_enter) && a->regs.rsp != b->regs.rsp &&
 	       (b->regs.rsp - a->regs.rsp + 6) % 2 == 0 && b->regs.rsp - a->regs.rsp + 6 <= 12;
 }
 
@@ -382,9 +414,8 @@ bool forced_aam(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	uint64_t diff = a->regs.rflags ^ b->regs.rflags;
 
-	(void)before;
 	return diff && !(diff & ~FLAGS_OF_RESULT) && a->regs.rip == b->regs.rip &&
-	       forced(p, a, is_aam);
+	       forced_since(p, a, before, is_aam);
 }
 
 static bool leaves_flags_undefined(program_t *p, struct insn insn)

@@ -37,6 +37,92 @@ struct insn insn_from(program_t *p, moment_t *m, uint64_t at)
 	return insn;
 }
 
+/*
+ * What follows an opcode: m ModRM, b a byte, w two, z as many as an operand has (four at most), a
+ * an address, f a far pointer, e ENTER's three bytes; M and Z: ModRM and b or z; g and G likewise,
+ * but only for TEST.
+ */
+static const char *const follows[16] = {
+	"mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..", "mmmmbz..mmmmbz..",
+	"................", "................", "..mm....zZbM....", "bbbbbbbbbbbbbbbb",
+	"MZMMmmmmmmmmmmmm", "..........f.....", "aaaa....bz......", "bbbbbbbbzzzzzzzz",
+	"MMw.mmMZe.w..b..", "mmmmbb..mmmmmmmm", "bbbbbbbbzzfb....", "......gG......mm",
+};
+
+static char follows_0f(uint8_t op)
+{
+	if ((op >= 0x70 && op <= 0x73) || op == 0xa4 || op == 0xac || op == 0xba || op == 0xc2 ||
+	    (op >= 0xc4 && op <= 0xc6))
+		return 'M';
+	if ((op & 0xf0) == 0x80)
+		return 'z';
+	return (op >= 0x05 && op <= 0x0b) || (op & 0xf8) == 0x30 || op == 0x77 ||
+	       (op & 0xf7) == 0xa0 || (op & 0xf7) == 0xa1 || op == 0xa2 || op == 0xaa ||
+	       (op >= 0xc8 && op <= 0xcf) ? '.' : 'm';
+}
+
+/* Bytes of a ModRM byte and of what belongs to its address. */
+static unsigned int modrm_length(const uint8_t *modrm, bool narrow)
+{
+	unsigned int mod = *modrm >> 6, rm = *modrm & 7, sib = !narrow && rm == 4;
+	unsigned int far = narrow ? 2 : 4;
+
+	if (mod == 3)
+		return 1;
+	if (mod)
+		return 1 + sib + (mod == 1 ? 1 : far);
+	return 1 + sib + (narrow ? rm == 6 : rm == 5 || (sib && (modrm[1] & 7) == 5) ? 1 : 0) * far;
+}
+
+unsigned int insn_length(program_t *p, moment_t *m, uint64_t at)
+{
+	const uint8_t *start = p->mem + at, *byte = start, *end = p->mem + AT_END - 32;
+	bool wide = m->sregs.cs.l || m->sregs.cs.db, narrow = !wide, rex_w = false;
+	unsigned int z, len;
+	char what;
+
+	if (at >= AT_END - 32)
+		return 0;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++) {
+		wide ^= *byte == 0x66;
+		narrow ^= *byte == 0x67 && !m->sregs.cs.l;
+		rex_w = m->sregs.cs.l && (*byte & 0xf8) == 0x48;
+	}
+	z = rex_w && (*byte & 0xf8) == 0xb8 ? 8 : rex_w || wide ? 4 : 2;
+	what = *byte == 0x0f ? follows_0f(byte[1]) : follows[*byte >> 4][*byte & 0xf];
+	byte += *byte == 0x0f ? 2 : 1;
+	len = byte - start;
+	if (strchr("mMZgG", what))
+		len += modrm_length(byte, narrow);
+	if (strchr("gG", what) && (*byte & 0x30))
+		return len;
+	if (strchr("bMg", what))
+		return len + 1;
+	if (strchr("zZGf", what))
+		return len + z + (what == 'f' ? 2 : 0);
+	return len + (what == 'w' ? 2 : what == 'e' ? 3 : 0) +
+	       (what == 'a' ? m->sregs.cs.l ? 8 : narrow ? 2 : 4 : 0);
+}
+
+uint64_t defined_flags(struct insn insn)
+{
+	unsigned int op = insn.opcode;
+
+	if ((op < 0x40 && (op & 7) < 6) || (op & ~3u) == 0x80 || op == 0x9d || op == 0xcf ||
+	    (op >= 0xfb0 && op <= 0xfb1) || (op >= 0xfc0 && op <= 0xfc1))
+		return 0x8d5;
+	if ((op | 1) == 0x85 || (op | 1) == 0xa9 || (op | 1) == 0xd1)
+		return 0x8c5;
+	if ((op | 1) == 0xf7)
+		return insn.reg < 2 ? 0x8c5 : insn.reg == 3 ? 0x8d5 :
+		       insn.reg == 4 || insn.reg == 5 ? 0x801 : 0;
+	if ((op | 1) == 0xff)
+		return insn.reg < 2 ? 0x8d4 : 0;
+	if (op == 0x69 || op == 0x6b || op == 0xfaf)
+		return 0x801;
+	return op == 0x9e ? 0xd5 : op == 0xf5 || (op | 1) == 0xf9 ? 1 : 0;
+}
+
 /* The register with number @nr of a ModRM byte. */
 static uint64_t reg_value(moment_t *m, unsigned int nr)
 {
@@ -89,6 +175,23 @@ static uint64_t address32(moment_t *m, const uint8_t *modrm, unsigned int rex, u
 		ea += reg_value(m, base | (rex & 1) << 3);
 	ea += displacement(modrm + 1, mod, true);
 	return m->sregs.cs.l ? ea : (uint32_t)ea;
+}
+
+bool is_based_on_stack(program_t *p, moment_t *m, uint64_t at)
+{
+	const uint8_t *byte = p->mem + at, *end = p->mem + AT_END - 16;
+	unsigned int rex = 0, base, mod;
+
+	if (at >= AT_END - 16 || is_string(insn_from(p, m, at)))
+		return false;
+	for (; byte < end && *byte && is_prefix(*byte, m->sregs.cs.l); byte++)
+		rex = m->sregs.cs.l && (*byte & 0xf0) == 0x40 ? *byte : 0;
+	byte += *byte != 0x0f ? 1 : byte[1] == 0x38 ? 3 : 2;
+	mod = *byte >> 6;
+	base = *byte & 7;
+	if (base == 4 && mod < 3)
+		base = byte[1] & 7;
+	return mod < 3 && !(rex & 1) && (base == 4 || (base == 5 && mod));
 }
 
 bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea)

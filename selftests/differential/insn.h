@@ -23,6 +23,8 @@ struct insn {
 struct insn insn_from(program_t *p, moment_t *m, uint64_t at);
 /* Where may the memory operand of the instruction at @at be, by @m's registers? Less a segment. */
 bool insn_address(program_t *p, moment_t *m, uint64_t at, uint64_t *ea);
+/* Is the memory operand of the instruction at @at in SS: has it RSP or RBP as its base? */
+bool is_based_on_stack(program_t *p, moment_t *m, uint64_t at);
 /* moment.c */
 uint64_t rip_of(moment_t *m);
 bool is_string(struct insn insn);
@@ -31,6 +33,10 @@ bool is_string_io(struct insn insn);
 bool is_port_insn(struct insn insn);
 /* The flags that the manual leaves undefined after an instruction. */
 uint64_t undefined_flags(struct insn insn);
+/* Those of the status flags that it surely defines. */
+uint64_t defined_flags(struct insn insn);
+/* Its length, 0 if it is beyond the memory. */
+unsigned int insn_length(program_t *p, moment_t *m, uint64_t at);
 bool is_umip_insn(program_t *p, struct insn insn);
 /* What upstream's emulator has no row for. */
 bool upstream_lacks(program_t *p, struct insn insn);

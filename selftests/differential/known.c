@@ -251,6 +251,15 @@ static bool only_inner_stack_differs(program_t *p, moment_t *a, moment_t *b)
 	return !memcmp(&a->regs, &b->regs, sizeof(a->regs));
 }
 
+/* The TSS of the same task was written: by an event's switch to another and an IRET back. */
+static bool switched_and_back(program_t *p, moment_t *a, moment_t *before)
+{
+	unsigned int tss = guest_physical(p, a->sregs.tr.base) / PAGE;
+
+	return before && p->mode != MODE_REAL && p->mode < MODE_COMPAT && tss < PAGES &&
+	       before->sregs.tr.base == a->sregs.tr.base && a->pages[tss] != before->pages[tss];
+}
+
 /* The debugger's TF goes with it: no step, or a frame without TF. */
 static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
@@ -258,7 +267,8 @@ static bool step_is_lost(program_t *p, moment_t *a, moment_t *b, moment_t *befor
 
 	/* Upstream may have switched to another task and back. */
 	if (!(b->guest_debug & KVM_GUESTDBG_SINGLESTEP) ||
-	    !(emulated_since(p, a) || b->sregs.tr.base != task))
+	    !(emulated_since(p, a) || b->sregs.tr.base != task ||
+	      switched_and_back(p, a, before)))
 		return false;
 	if (b->reason == KVM_EXIT_DEBUG)
 		return b->exit[2] & DR6_BS &&
@@ -467,6 +477,10 @@ static bool override_is_ignored(program_t *p, moment_t *a, moment_t *b, moment_t
 	if (p->mode != MODE_LONG64 || failed_at(p, a) != failed_at(p, b) ||
 	    !((in_handler_of(a, VECTOR_SS) && is_gp_or_df(b)) ||
 	      (is_gp_or_df(a) && in_handler_of(b, VECTOR_SS))))
+		return false;
+	/* okvm's exception is that of the base register. */
+	if (in_handler_of(b, VECTOR_SS) != is_based_on_stack(p, b, failed_at(p, b)) &&
+	    b->reason != KVM_EXIT_SHUTDOWN && !in_handler_of(b, VECTOR_DF))
 		return false;
 	return insn_from(p, b, failed_at(p, b)).override && is_emulated(p, b, failed_at(p, b));
 }
@@ -832,9 +846,6 @@ static const struct known rows[] = {
 	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
 	{ "shared.ready", second_ss_load_blocks, false, "likewise, and userspace may inject",
 	  "MOV; POP; Masking Exceptions and Interrupts When Switching Stacks" },
-	{ "*", mov_dr_meets_breakpoint, true,
-	  "Bochs forgets RF at the exit of a MOV DR, which upstream emulates",
-	  "Saving RIP, RSP, RFLAGS, and SSP" },
 	{ "*", interrupt_in_the_midst, true,
 	  "upstream fails the entry with an interrupt injected in the midst of what blocks it",
 	  "Masking Exceptions and Interrupts When Switching Stacks; POPF; IRET" },

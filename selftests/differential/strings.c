@@ -180,13 +180,11 @@ static bool string_to_memory(struct insn insn, moment_t *m)
 			    insn.opcode == 0xa5 || insn.opcode == 0xaa || insn.opcode == 0xab);
 }
 
-/* Does a string's destination, which it has come to, lie where the instructions are? */
-static bool writes_code(program_t *p, moment_t *m)
+static bool is_code(program_t *p, moment_t *m, uint64_t di)
 {
 	/* A handler of virtual-8086 mode has lost ES. */
 	uint64_t base = p->mode == MODE_LONG64 ? 0 :
 			m->sregs.es.unusable ? p->sregs.es.base : m->sregs.es.base;
-	uint64_t di = p->mode <= MODE_PROT16 ? (uint16_t)m->regs.rdi : m->regs.rdi;
 	uint64_t at = guest_physical(p, base + di);
 	unsigned int large = p->mode == MODE_PAGED32 ? 0x400000 : 0x200000;
 
@@ -194,6 +192,16 @@ static bool writes_code(program_t *p, moment_t *m)
 	if (p->mode >= MODE_PAGED32 && at >= large && at < 2 * large)
 		at -= large;
 	return at >= AT_CODE - 8 && at <= AT_HANDLERS + 8;
+}
+
+/*
+ * Does a string's destination, which it has come to, lie where the instructions are? It may have
+ * another address size than its code.
+ */
+static bool writes_code(program_t *p, moment_t *m)
+{
+	return is_code(p, m, (uint16_t)m->regs.rdi) ||
+	       (p->mode > MODE_PROT16 && is_code(p, m, m->regs.rdi));
 }
 
 /* Instructions are not what they were, and a string has come to another end on each device. */
@@ -204,7 +212,9 @@ bool string_overwrites_itself(program_t *p, moment_t *a, moment_t *b, moment_t *
 	(void)before;
 	if (!(a->code_changed || b->code_changed) || !(writes_code(p, a) || writes_code(p, b)))
 		return false;
-	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx && a->regs.rip == b->regs.rip)
+	/* When the count is 0 upstream looks once more, and finds another instruction. */
+	if (a->regs.rdi == b->regs.rdi && a->regs.rcx == b->regs.rcx &&
+	    a->regs.rip == b->regs.rip && (a->regs.rcx || !p->how.prefix))
 		return false;
 	for (i = 0; i < p->code_len; i++)
 		if (string_to_memory(insn_from(p, a, p->code_start + i), a))

@@ -158,8 +158,10 @@ bool task_gate_faults(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 	if (p->mode < MODE_COMPAT && task_transfer_faults(p, a, b, before))
 		return true;
 	/* What the last fault was before the end is not told, nor what upstream has dropped. */
-	if (b->reason == KVM_EXIT_SHUTDOWN &&
-	    (a->reason == b->reason || a->events.exception.injected))
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->events.exception.injected &&
+	    gate_is(p, a, a->events.exception.nr, GATE_TASK))
+		return true;
+	if (b->reason == KVM_EXIT_SHUTDOWN && a->reason == b->reason)
 		for (i = 0; i < sizeof(faults); i++)
 			if (gate_is(p, a, faults[i], GATE_TASK))
 				return true;

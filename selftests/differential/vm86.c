@@ -21,7 +21,8 @@ bool forced_int_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before)
 {
 	(void)a;
 	(void)before;
-	return p->mode == MODE_REAL && forced_at(p, b, failed_at(p, b), is_int_n);
+	return p->mode == MODE_REAL && faults_with(p, b, VECTOR_GP) &&
+	       forced_at(p, b, failed_at(p, b), is_int_n);
 }
 
 /* INT pushes 16 bits in real mode, whatever the operand size. */

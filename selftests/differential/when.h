@@ -18,6 +18,7 @@
 #define CR4_PVI		(1u << 1)
 #define CR4_OSXSAVE	(1u << 18)
 #define MSR_TSC		0x10
+#define FAULT_WRITE	(1u << 1)
 #define FAULT_RSVD	(1u << 3)
 #define CR4_SMEP	(1u << 20)
 #define CR4_SMAP	(1u << 21)
@@ -106,7 +107,6 @@ bool faulting_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool step_behind_mov_ss(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool mov_dr_beyond(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool second_ss_load_blocks(program_t *p, moment_t *a, moment_t *b, moment_t *before);
-bool mov_dr_meets_breakpoint(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool interrupt_in_the_midst(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool breakpoint_insn_told(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool window_in_delivery(program_t *p, moment_t *a, moment_t *b, moment_t *before);
@@ -162,6 +162,8 @@ bool is_not_emulated(program_t *p, struct insn insn);
 bool forced_at(program_t *p, moment_t *m, uint64_t at, bool (*is)(program_t *p, struct insn insn));
 bool forced_with_smap(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool is_emulated(program_t *p, moment_t *m, uint64_t at);
+bool is_any(program_t *p, struct insn insn);
+bool faults_with(program_t *p, moment_t *m, unsigned int vector);
 bool forced_without_fetch(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_enter(program_t *p, moment_t *a, moment_t *b, moment_t *before);
 bool forced_unknown(program_t *p, moment_t *a, moment_t *b, moment_t *before);

@@ -829,6 +829,23 @@ TEST(emul_vm86_redirected_int)
 	EXPECT_EQ(e.ctx.rflags & (X86_EFLAGS_IF | X86_EFLAGS_IOPL), X86_EFLAGS_IOPL);
 }
 
+/* Without CR4.VME the instruction needs an IOPL of 3; an event that is injected does not. */
+TEST(emul_vm86_injected_int)
+{
+	const uint64_t flags = X86_EFLAGS_FIXED | X86_EFLAGS_VM;
+	struct emul_env e;
+
+	start(&e, EMUL_VM86, 3);
+	e.ctx.rflags = flags;
+	FAULT(&e, GP, 0, 0xcd, 0x20);
+	e.ctx.rflags = flags;
+	e.ctx.rip = 0x100;
+	/* The gate is missing: it has been looked for. */
+	EXPECT_EQ(emul_deliver(&e.ctx, 0x20, EMUL_EV_SOFT, false, 0, 0x102), EMUL_FAULT);
+	EXPECT_EQ(e.ctx.exc.vector, 13);
+	EXPECT_EQ(e.ctx.exc.error, 0x20 << 3 | 2);
+}
+
 TEST(emul_enter_pusha)
 {
 	struct emul_env e;

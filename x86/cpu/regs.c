@@ -73,7 +73,11 @@ int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len)
 	rflags = okvm_rflags(vcpu);
 	if (likely(!(rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
 		return OKVM_RESUME;
-	/* The exit may have set RF, as a fault does. A completed instruction clears it. */
+	/*
+	 * A completed instruction clears RF. On VMX an exit of an instruction has saved RF as 0,
+	 * and an exit of a memory access as 1, as for a fault. On SVM RF is what it was before the
+	 * instruction. Userspace may have set RF meanwhile.
+	 */
 	if (rflags & X86_EFLAGS_RF)
 		okvm_rflags_set(vcpu, rflags & ~X86_EFLAGS_RF);
 	return rflags & X86_EFLAGS_TF ? okvm_trap_singlestep(vcpu) : OKVM_RESUME;

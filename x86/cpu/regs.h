@@ -44,6 +44,17 @@ int okvm_trap_singlestep(struct okvm_vcpu *vcpu);
  */
 int okvm_skip_insn(struct okvm_vcpu *vcpu, unsigned int len);
 /**
+ * okvm_begin_again() - Return to the guest at the instruction that has exited. RF is set: the CPU
+ * has looked for a breakpoint before the exit, which may have cleared RF, and must not look again.
+ * Return: enum okvm_outcome
+ */
+static inline int okvm_begin_again(struct okvm_vcpu *vcpu)
+{
+	okvm_rflags_set(vcpu, okvm_rflags(vcpu) | X86_EFLAGS_RF);
+	return OKVM_RESUME;
+}
+
+/**
  * okvm_gp_or_skip() - Queue #GP(0) if @gp, otherwise skip the instruction.
  * Return: enum okvm_outcome
  */

@@ -337,15 +337,18 @@ static void enter_handler(struct emul_ctx *ctx, struct delivery *dl)
 
 /*
  * Find out how INT n in VM86 mode is delivered. Set *@idt to true if the handler is in the IDT. If
- * *@idt is false, the function has delivered the event through the interrupt vector table.
+ * *@idt is false, the function has delivered the event through the interrupt vector table. Without
+ * CR4.VME only the instruction looks at IOPL, not an injected event (SDM "Details of Event
+ * Injection"), so emul_op_int() does.
  */
 static enum emul_rc by_idt(struct emul_ctx *ctx, const struct delivery *dl, bool *idt)
 {
-	enum emul_rc rc = EMUL_OK;
+	enum emul_rc rc;
 
 	*idt = true;
-	if (ctx->ops->get_cr(ctx, 4) & X86_CR4_VME)
-		rc = vme_bit(ctx, dl, idt);
+	if (!(ctx->ops->get_cr(ctx, 4) & X86_CR4_VME))
+		return EMUL_OK;
+	rc = vme_bit(ctx, dl, idt);
 	if (rc == EMUL_OK && !*idt)
 		return deliver_vme(ctx, dl);
 	if (rc == EMUL_OK && emul_iopl(ctx) < 3)

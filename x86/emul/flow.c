@@ -77,6 +77,9 @@ enum emul_rc emul_op_int(struct emul_ctx *ctx)
 	if (arg == 3)
 		return emul_deliver_staged(ctx, VEC_BP, EMUL_EV_SOFT_EXCEPTION, false, 0,
 					   ctx->next_rip);
+	if (ctx->mode == EMUL_VM86 && emul_iopl(ctx) < 3 &&
+	    !(ctx->ops->get_cr(ctx, 4) & X86_CR4_VME))
+		return emul_gp0(ctx);
 	return emul_deliver_staged(ctx, ctx->src.val, EMUL_EV_SOFT, false, 0, ctx->next_rip);
 }
 

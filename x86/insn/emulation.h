@@ -154,7 +154,6 @@ struct emul_cached_mov {
  *	later KVM_RUN could not continue it
  * @forced: the instruction has the forced-emulation prefix
  * @forced_rip: address of this prefix
- * @forced_rf: RFLAGS.RF before the emulation of the instruction
  * @raced: the emulation was given up: the guest's page tables kept changing, or KVM_RUN has to end
  *	while the host still waits for a page; see okvm_emul_raced()
  * @altered: the instruction has had an effect that is not in the log, such as a load of a CR
@@ -187,7 +186,7 @@ struct okvm_emulation {
 	bool asked_msr;
 	bool unknown;		/* OKVM_EMUL_NATIVE: left to hardware */
 	struct emul_mov mov;
-	unsigned long forced_rip, forced_rf;
+	unsigned long forced_rip;
 	unsigned long retry_rip;
 	u64 retry_exits;
 	u8 retries;
@@ -277,11 +276,10 @@ static inline bool okvm_emul_raced(struct okvm_emulation *e)
  */
 static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
-	if (unlikely(e->forced)) {
+	if (unlikely(e->forced))
 		okvm_rip_set(e->vcpu, e->forced_rip);
-		okvm_rflags_set(e->vcpu, okvm_rflags(e->vcpu) | e->forced_rf);
-	}
-	return OKVM_RESUME;
+	/* The delivery of an event says nothing about breakpoints at the instruction. */
+	return e->why == OKVM_EMUL_DELIVERY ? OKVM_RESUME : okvm_begin_again(e->vcpu);
 }
 
 /**

@@ -72,7 +72,8 @@ static __always_inline void pio_set_rax(struct okvm_vcpu *vcpu, const void *data
 
 /*
  * Advance RIP past the instruction. If only RIP has to change, do so here. Otherwise, for example
- * if TF is set, call the slower okvm_skip_insn().
+ * if TF is set, call the slower okvm_skip_insn(). RF is 0 if @plain: fast_pio() leaves an access
+ * with RF = 1 to okvm_pio().
  */
 static __always_inline int pio_skip(struct okvm_vcpu *vcpu)
 {

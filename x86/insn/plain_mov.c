@@ -198,9 +198,6 @@ static int cached_mov_finish(struct okvm_vcpu *vcpu, const struct emul_cached_mo
 	if (!mov->write)
 		okvm_gpr_set(vcpu, mov->reg,
 			     emul_mov_result(mov, okvm_gpr(vcpu, mov->reg), val));
-	/* The MOV's VM exit may have set RF, as a fault does. The completed MOV clears RF. */
-	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
-		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_skip_insn(vcpu, cached->len);
 }
 

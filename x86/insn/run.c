@@ -117,9 +117,6 @@ static int emul_hypercall(struct okvm_emulation *e)
 			return OKVM_RESUME;
 		}
 	}
-	/* The VM exit may have set RF, as a fault does. A completed hypercall clears RF. */
-	if (okvm_rflags(vcpu) & X86_EFLAGS_RF)
-		okvm_rflags_set(vcpu, vcpu->arch->rflags & ~X86_EFLAGS_RF);
 	return okvm_hypercall(vcpu, insn->len);
 }
 

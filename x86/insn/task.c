@@ -37,6 +37,8 @@ static int task_emulate(struct okvm_vcpu *vcpu, struct emul_task *task, u32 retu
 	*gave_up = okvm_emul_raced(e) && !okvm_emul_has_effects(e);
 	if (*gave_up) {
 		okvm_request(OKVM_REQ_EVENT, vcpu);
+		if (task->source != EMUL_TASK_GATE)
+			okvm_begin_again(vcpu);
 		return okvm_emul_anew(e);
 	}
 	/* An exception that caused the switch has been delivered, even if the new task faults. */

@@ -121,7 +121,6 @@ static int emul_forced(struct okvm_emulation *e, bool clear_rf)
 	int outcome;
 
 	e->forced_rip = prefix;
-	e->forced_rf = okvm_rflags(vcpu) & X86_EFLAGS_RF;
 	if (clear_rf)
 		okvm_rflags_set(vcpu, okvm_rflags(vcpu) & ~X86_EFLAGS_RF);
 	okvm_rip_set(vcpu, okvm_cs_64bit(vcpu) ? rip : (u32)rip);

@@ -272,7 +272,7 @@ extern const struct okvm_ioctl okvm_irqfd_ioctls[], okvm_ioeventfd_ioctls[];
 extern const struct okvm_ioctl okvm_coalesced_ioctls[], okvm_pit_ioctls[], okvm_lapic_ioctls[],
 	okvm_vapic_ioctls[];
 
-/** okvm_apic_bus_ns() - return the bus cycle of @vm's local APICs in ns: 1, or what userspace set */
+/** okvm_apic_bus_ns() - return the bus cycle of @vm's local APICs in ns: 1, or userspace's value */
 u32 okvm_apic_bus_ns(struct okvm_vm *vm);
 /* okvm_irq_enable_cap() - KVM_ENABLE_CAP for interrupt capabilities and quirks; under vm->lock */
 int okvm_irq_enable_cap(struct okvm_vm *vm, u32 cap, u64 val);

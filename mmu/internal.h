@@ -4,7 +4,6 @@
 #define OKVM_MMU_INTERNAL_H
 
 #include <linux/list.h>
-#include <linux/rwlock.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 

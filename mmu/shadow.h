@@ -335,8 +335,8 @@ struct shadow_root {
  * @mmio: make an MMIO entry: the frame has no slot and is not the page of okvm_mmu_set_hole()
  * @exclusive: mmu->lock is held for writing, not for reading
  * @fast: the fast handler (shadow_page_fault_fast()) runs, with IRQs off
- * @walked: the fast handler has set all members up to @dirty; shadow_page_fault() (the slow handler)
- *	may use them for the same exit
+ * @walked: the fast handler has set all members up to @dirty; the slow handler
+ *	(shadow_page_fault()) may use them for the same exit
  * @missed: hostmem_get_fast() has failed in the fast handler: the slow handler need not try it
  * @unlinked: the fast handler has found that the fault needs mmu->lock for writing
  * @gen: generation of the slots when the fast handler walked the guest's tables; valid if @walked

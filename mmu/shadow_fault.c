@@ -453,8 +453,8 @@ static void fault_access(struct shadow_fault *f)
 	entry = fault_entry(f);
 	f->leaf = shadow_leaf_access(role, above, entry, f->access);
 	/*
-	 * Only a large page of the guest needs f->page and f->dirty: they become part of the role of
-	 * the direct table that maps the large page.
+	 * Only a large page of the guest needs f->page and f->dirty: they become part of the role
+	 * of the direct table that maps the large page.
 	 */
 	if (f->path.level > 1) {
 		f->page = shadow_leaf_access(role, above, entry, 0);

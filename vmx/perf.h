@@ -55,9 +55,9 @@ static inline void vmx_perf_switch(struct vmx_perf *p, const struct perf_guest_s
 }
 
 /*
- * PEBS stays off between a VM exit and the next VM entry, so keep the counters that use PEBS stopped
- * there. If such a counter overflowed, it would cause an NMI instead of a PEBS record, and perf
- * would not know the reason of this NMI. On the CPUs on which perf wants PEBS_ENABLE to be
+ * PEBS stays off between a VM exit and the next VM entry, so keep the counters that use PEBS
+ * stopped there. If such a counter overflowed, it would cause an NMI instead of a PEBS record, and
+ * perf would not know the reason of this NMI. On the CPUs on which perf wants PEBS_ENABLE to be
  * switched, only general-purpose counters (bits 31:0) can use PEBS.
  */
 static inline void vmx_perf_hold(struct vmx_perf *p)

@@ -231,13 +231,12 @@ static long ioc_set_mce(struct okvm_vcpu *vcpu, union okvm_ioctl_arg arg)
 		return okvm_refuse_vcpu(vcpu, "KVM_X86_SET_MCE: status without bit 63 (valid)");
 	i = array_index_nospec(err->bank, n);
 	bank = &mce->bank[4 * i];
-	if (is_ucna(err)) {
+	if (is_ucna(err))
 		no_action(vcpu, bank, err, mce->ctl2[i]);
-	} else if (err->status & MCI_STATUS_UC) {
+	else if (err->status & MCI_STATUS_UC)
 		uncorrected(vcpu, bank, err);
-	} else {
+	else
 		corrected(bank, err);
-	}
 	return 0;
 }
 

@@ -53,7 +53,7 @@ u64 okvm_host_arch_capabilities(void)
 	}
 	/*
 	 * Set PSCHANGE_MC_NO and SKIP_VMENTRY_L1DFLUSH on all hosts. They tell the guest that it
-	 * needs no workaround. Only a hypervisor would need one, and a guest cannot be a hypervisor.
+	 * needs no workaround. Only a hypervisor would need one, and a guest cannot be one.
 	 */
 	val |= ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	if (!boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN))

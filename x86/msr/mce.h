@@ -13,7 +13,7 @@ void okvm_mce_create(struct okvm_vcpu *vcpu);
 int okvm_mce_get(struct okvm_vcpu *vcpu, u32 msr, u64 *val, bool host);
 int okvm_mce_set(struct okvm_vcpu *vcpu, u32 msr, u64 val, bool host);
 
-/** okvm_mce_apic() - after a change of MCG_CAP or CPUID, update the features of the guest's LAPIC */
+/** okvm_mce_apic() - after a change of MCG_CAP or CPUID, update the guest's LAPIC */
 static inline void okvm_mce_apic(struct okvm_vcpu *vcpu)
 {
 	const struct okvm_guest_feat *f = &vcpu->arch->feat;

@@ -646,8 +646,8 @@ static inline void okvm_perf_svm(bool on)
 
 /*
  * On Zen 5 the MSR bit BP_SPEC_REDUCE mitigates SRSO: it separates return predictions of host and
- * guest. The kernel has no other mitigation for guests on these CPUs, and the hypervisor must set
- * the bit.
+ * guest. If the kernel relies on this bit, it uses no other mitigation for guests, and the
+ * hypervisor must set the bit.
  */
 #include <asm/msr.h>
 /**

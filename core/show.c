@@ -41,8 +41,9 @@ static DEFINE_MUTEX(show_vms_lock);
 static LIST_HEAD(show_vms);
 
 /*
- * show_lock guards the folders. Only its holder may take a VM off the list. The holder waits for
- * functions that read files, so these functions must not take show_lock.
+ * show_lock guards the folders. To take a VM off the list, hold both locks. A thread that removes a
+ * folder holds show_lock and waits for functions that read files, so these functions must not take
+ * show_lock.
  */
 static DEFINE_MUTEX(show_lock);
 static struct dentry *show_okvm;	/* NULL without debugfs */

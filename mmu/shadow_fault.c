@@ -353,9 +353,10 @@ static int fault_level_now(struct shadow_fault *f)
 }
 
 /*
- * Return true if entry @i of @t is above the leaf. If @t is at level 2 or 1, compute f->level anew
- * before. It may have changed: when this fault made the tables above @t, a frame of the large page
- * may have become a shadowed page table. The large page must then be mapped by small pages.
+ * Return true if entry @i of @t is above the leaf that the fault has to make. If @t is at level 2
+ * or 1, first compute f->level, the level of this leaf, anew: when the fault made the tables above
+ * @t, a frame of the large page may have become a shadowed page table. Then only small pages may
+ * map the large page.
  */
 static bool map_above(struct shadow_fault *f, const struct shadow_table *t, unsigned int i)
 {

@@ -214,7 +214,7 @@ bool svm_exit_fast(struct okvm_vcpu *vcpu)
 	}
 }
 
-/* ---- slow handlers: IRQs on, vm->srcu held. Return: enum okvm_outcome ---- */
+/* ---- slow handlers: IRQs on; those in the table with vm->srcu. Return: enum okvm_outcome ---- */
 
 static int delivery_failed(struct okvm_vcpu *vcpu)
 {

@@ -200,7 +200,7 @@ void svm_events_cut_short(struct okvm_vcpu *vcpu);
 void svm_soft_event_enter(struct okvm_hw_vcpu *hw);
 /** svm_soft_event_undo() - set RIP back to the INT n, INT3 or INTO if its event is not delivered */
 void svm_soft_event_undo(struct okvm_hw_vcpu *hw);
-/** svm_nmi_late() - postpone the NMI until after a later exit */
+/** svm_nmi_late() - inject the pending NMI only after the instruction of an interrupt shadow */
 void svm_nmi_late(struct okvm_vcpu *vcpu);
 /** svm_event_withdraw() - remove the event from the VMCB before the next VMRUN */
 void svm_event_withdraw(struct okvm_hw_vcpu *hw);

@@ -176,6 +176,7 @@ static_assert(offsetof(struct vmx_frame, host_spec) == 24);
  * @entry_info: VM_ENTRY_INTR_INFO_FIELD as written for the next VM entry; 0 after a VM exit
  * @host_fs_sel, @host_gs_sel, @host_cr3, @host_cr4, @host_fs_base: copies of host-state fields
  * @timer_value: copy of the preemption timer's start value
+ * @tpr_threshold: copy of TPR_THRESHOLD
  * @eptp: copy of the EPT pointer
  * @soft_nmi_masked: NMIs are blocked; used without virtual NMIs
  * @soft_nmi_since: time of the last change of @soft_nmi_masked, in ns

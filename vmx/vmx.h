@@ -78,7 +78,7 @@ struct okvm_hw_vcpu {
 	struct vmx_vmcs vmcs;
 	struct okvm_vcpu *vcpu;
 
-	/* State of the last VM exit. exit_avail says which of the following members are valid. */
+	/* State of the last VM exit. exit_avail (VMX_AVAIL_*): which of qual to gpa are valid. */
 	u32 exit_reason;
 	u32 exit_avail;
 	unsigned long qual;
@@ -96,7 +96,7 @@ struct okvm_hw_vcpu {
 	bool emulate;		/* hardware cannot run the guest's state: emulate */
 	bool identity;		/* hardware uses the identity map: GUEST_CR3 is not the guest's */
 	bool walk_wp;		/* the value of CR0.WP that vcpu->mmu->mode has now */
-	u8 uret_mask;		/* bit mask of slots: user-return MSRs that the guest can see */
+	u8 uret_mask;		/* bit n: the guest can see the user-return MSR of slot n */
 	bool uret_stale;	/* user-return MSRs changed since vmx_uret_load() */
 
 	/*

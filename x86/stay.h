@@ -12,8 +12,8 @@
  * Upstream prepares everything for each VM entry. okvm splits the preparation. Once per stay,
  * stay_enter() sets up the state that only host code with IRQs on can change. For each VM entry,
  * the backend's enter() sets up the state that a fast exit can change. Thread flags are read before
- * each VM entry, because a fast exit that wakes a task may set a flag of its own thread without an
- * IPI. If another CPU sets a flag after that, it sends an IPI, which ends guest mode.
+ * each VM entry: the handler of a fast exit may wake a task, and so set a flag of the vCPU thread
+ * without an IPI. If another CPU sets a flag later, it sends an IPI, which ends guest mode.
  */
 #ifndef OKVM_X86_STAY_H
 #define OKVM_X86_STAY_H

@@ -41,7 +41,7 @@ void okvm_update_dr7(struct okvm_vcpu *vcpu);
  * With shadow paging, the control registers in hardware describe the shadow tables, not the guest's
  * tables. CR0.PG, CR0.WP, CR4.PAE and EFER.NXE are always 1; CR4.PCIDE and CR4.PKE are 0. While the
  * guest's paging is off, CR4.SMEP and CR4.SMAP are 0. While the guest's paging is on, both have the
- * guest's values: the CPU must check SMEP and SMAP itself, because shadow tables cannot do so.
+ * guest's values, and the CPU checks them. CR4.LA57 is 0 unless the guest is in long mode.
  */
 #define OKVM_SHADOW_CR0	(X86_CR0_PG | X86_CR0_WP)
 

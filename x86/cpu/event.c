@@ -282,7 +282,7 @@ static bool event_user_wants_window(struct okvm_vcpu *vcpu)
 	       (!okvm_lapic_in_kernel(vcpu) || okvm_apic_accepts_pic(vcpu));
 }
 
-/* Does a debugger single-step with all NMIs and interrupts blocked (KVM_GUESTDBG_BLOCKIRQ)? */
+/* Does a debugger single-step with NMIs and interrupts blocked (KVM_GUESTDBG_BLOCKIRQ)? */
 static bool event_blocked_by_debugger(const struct okvm_vcpu *vcpu)
 {
 	return vcpu->arch->guest_debug & KVM_GUESTDBG_BLOCKIRQ;

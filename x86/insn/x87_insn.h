@@ -15,7 +15,7 @@
 		asm volatile(text " (%0)" : : "r" (data) : "memory");		\
 		return true
 
-/* The eight forms of an instruction whose opcode's last three bits name ST(i). */
+/* An instruction on registers. X87_STS: its eight forms, in which ModRM.r/m names ST(i). */
 #define X87_ST(op, modrm, i, text)						\
 	case (op) << 8 | ((modrm) + (i)):					\
 		asm volatile(text : : : "memory");				\

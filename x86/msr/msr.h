@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The MSRs of a vCPU. Guest and userspace (@host) access them by the same functions. */
+/* The MSRs of a vCPU. Guest and userspace access them by the same functions. */
 #ifndef OKVM_X86_MSR_MSR_H
 #define OKVM_X86_MSR_MSR_H
 

@@ -297,34 +297,42 @@ static long hostmem_get(struct okvm_fault *f, struct page **page)
 
 /*
  * Wait until no invalidation of f->hva is active: nothing can be mapped there before. If the guest
- * repeated the access instead, the vCPU might keep the CPU from the thread that invalidates, for
- * ever if the vCPU's thread has a real-time priority.
- * Return: false if a kick or a signal has ended the wait
+ * repeated the access at once instead, the vCPU might keep the CPU from the thread that
+ * invalidates, for ever if the vCPU's thread has a real-time priority. In KVM_RUN wait one jiffy at
+ * most, and then let the guest repeat the access, so that it gets its interrupts meanwhile.
+ * Return: 0, or the verdict OKVM_FAULT_SIGNAL (a kick or a signal has ended the wait) or _LATER
  */
-static noinline bool hostmem_settle(struct okvm_fault *f)
+static noinline int hostmem_settle(struct okvm_fault *f)
 {
 	struct okvm_mmu_vm *mmu = f->vcpu->vm->mmu;
-	int ret;
+	long ret;
 
 	if (!f->prefault && !okvm_vcpu_wait_begin(f->vcpu))
-		return false;
-	ret = wait_var_event_interruptible(&mmu->inv_active, !notifier_active(mmu, f->hva));
+		return OKVM_FAULT_SIGNAL;
+	ret = ___wait_var_event(&mmu->inv_active,
+				___wait_cond_timeout(!notifier_active(mmu, f->hva)),
+				TASK_INTERRUPTIBLE, 0, f->prefault ? MAX_SCHEDULE_TIMEOUT : 1,
+				__ret = schedule_timeout(__ret));
 	if (!f->prefault)
 		okvm_vcpu_wait_end(f->vcpu);
 	f->seq = notifier_seq(mmu);
 	/* What shadow paging's fast handler has found is out of date. */
 	f->missed = false;
-	return !ret;
+	if (ret < 0)
+		return OKVM_FAULT_SIGNAL;
+	return ret ? 0 : OKVM_FAULT_LATER;
 }
 
 int hostmem_resolve(struct okvm_fault *f)
 {
 	bool write = f->need & SPTE_WRITE;
 	struct page *page;
-	long n;
+	long n = 0;
 
-	if (notifier_active(f->vcpu->vm->mmu, f->hva) && !hostmem_settle(f))
-		return OKVM_FAULT_SIGNAL;
+	if (notifier_active(f->vcpu->vm->mmu, f->hva))
+		n = hostmem_settle(f);
+	if (n)
+		return n;
 	if (!f->missed && hostmem_quick(f))
 		return 0;
 	f->missed = true;

@@ -141,7 +141,7 @@ int svm_exit_dr(struct okvm_vcpu *vcpu)
 	if (okvm_exit_dr_lend(vcpu)) {
 		/* The guest's DR0 to DR3 are loaded now: update DR6, DR7 and the intercepts. */
 		svm_update_intercepts(vcpu, OKVM_ICPT_DEBUG);
-		return okvm_begin_again(vcpu);
+		return OKVM_RESUME;
 	}
 	if (!svm_has(&svm_caps, SVM_FEAT_DECODE))
 		return okvm_emulate(vcpu, OKVM_EMUL_OTHER, 0);

@@ -15,6 +15,7 @@
 #include <asm/tlbflush.h>
 
 #include "vmx/vmx.h"
+#include "x86/cpu/event.h"
 #include "x86/cpu/regs.h"
 #include "x86/host_apf.h"
 #include "x86/stay.h"
@@ -542,13 +543,17 @@ static int deliver_or_emulate(struct okvm_vcpu *vcpu)
 	return okvm_emul_deliver(vcpu);
 }
 
-#define WINDOWS	(CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING)
+/* Return true if an interrupt has waited for a window, and can be delivered now. */
+static bool window_opens(struct okvm_vcpu *vcpu)
+{
+	return to_hw(vcpu)->vmcs.exec & CPU_BASED_INTR_WINDOW_EXITING && okvm_irq_allowed(vcpu);
+}
 
 /*
  * Emulate instructions until hardware can run the guest's state, but at most 256. Stop earlier if
  * the vCPU may not run, or if a request to the vCPU, a signal or other work of the thread is
  * pending. Meanwhile neither the VMX-preemption timer nor a window exit ends the stay: the hrtimer
- * takes the timer's place, and while an event waits for a window, each instruction ends the loop.
+ * takes the timer's place, and window_opens() that of the exit.
  * Return: enum okvm_outcome
  */
 static int emulate_until_valid(struct okvm_vcpu *vcpu)
@@ -563,7 +568,7 @@ static int emulate_until_valid(struct okvm_vcpu *vcpu)
 	do {
 		outcome = deliver_or_emulate(vcpu);
 		hw->emulate = !vmx_state_valid(vcpu);
-		if (hw->vmcs.exec & WINDOWS)
+		if (window_opens(vcpu))
 			okvm_request(OKVM_REQ_EVENT, vcpu);
 	} while (outcome == OKVM_RESUME && hw->emulate && --bound && !okvm_has_requests(vcpu) &&
 		 okvm_arch_vcpu_can_enter(vcpu) &&

@@ -278,8 +278,12 @@ static inline int okvm_emul_anew(const struct okvm_emulation *e)
 {
 	if (unlikely(e->forced))
 		okvm_rip_set(e->vcpu, e->forced_rip);
-	/* The delivery of an event says nothing about breakpoints at the instruction. */
-	return e->why == OKVM_EMUL_DELIVERY ? OKVM_RESUME : okvm_begin_again(e->vcpu);
+	/*
+	 * The delivery of an event says nothing about breakpoints at the instruction. If hardware
+	 * cannot run the guest's state, no exit has cleared RF.
+	 */
+	return e->why == OKVM_EMUL_DELIVERY || e->why == OKVM_EMUL_INVALID_STATE ?
+	       OKVM_RESUME : okvm_begin_again(e->vcpu);
 }
 
 /**

@@ -5,6 +5,7 @@
 
 #include <linux/list.h>
 #include <linux/spinlock.h>
+#include <linux/rwlock.h>
 #include <linux/workqueue.h>
 
 #include "core/arch.h"

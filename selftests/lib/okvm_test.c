@@ -49,6 +49,7 @@ static const struct known tcg_known[] = {
 	{ "a_failed_entry_keeps_registers", "leaves the host's RIP in a VMCB that VMRUN refuses" },
 	{ "step_while_sti_blocks", TOO },
 	{ "step_over_hlt", TOO },
+	{ "breakpoint_behind_eoi", TOO },
 	{ "state_is_restored_in_each_order", TOO },
 	{ "an_unusable_segment_keeps_its_attributes", TOO },
 	{ "x87_moves_of_devices", TOO },

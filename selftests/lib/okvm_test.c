@@ -40,6 +40,7 @@ static const struct known tcg_known[] = {
 	{ "forced_is_as_native", NO_RF },
 	{ "breakpoint_behind_prefix", NO_RF },
 	{ "a_debuggers_dr7_has_32_bits", ARMED },
+	{ "breakpoint_at_mov_dr", ARMED },
 	{ "debug_registers_of_32_bit_code", TOO },
 	{ "local_breakpoints_end_with_the_task", TOO },
 	{ "an_int_that_faults_twice_stays_where_it_is",

@@ -124,13 +124,13 @@ int fault_level(struct okvm_fault *f)
 	int level = mmu->max_level;
 
 	/* Most faults return here, without reading the host's page tables. */
-	if ((!f->huge && (!f->page || !PageCompound(f->page))) ||
+	if ((f->host_level < 2 && (!f->page || !PageCompound(f->page))) ||
 	    f->slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		return 1;
 	while (level > 1 && !slot_holds_page(f->slot, f->gfn, level))
 		level--;
 	if (level > 1)
-		level = min(level, f->huge ? 2 : f->host_level ?: hostmem_level(mmu->vm, f->hva));
+		level = min(level, f->host_level ?: hostmem_level(mmu->vm, f->hva));
 	if (level == 1 || !(f->need & SPTE_EXEC) || !READ_ONCE(mmu->nx_huge))
 		return level;
 	f->nx_level = level;

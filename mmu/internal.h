@@ -111,12 +111,11 @@ struct okvm_mmu_vcpu {
  *	(struct shadow_huge)
  * @has_page: the frame is ordinary memory, which has a struct page
  * @writable, @uncached: the host allows writes to the frame; the frame is device memory
- * @host_level: level of the host's entry, 1..3, if hostmem_peek() has read it; else 0
+ * @host_level: level of the host's entry, 1..3, if it is known already; else 0
  * @level: level of the leaf to make, 1..3
  * @nx_level: level of the leaf that a read would get, if this fetch gets a 4 KiB page only because
  *	huge pages are not executable; else 0
  * @missed: hostmem_get_fast() has failed for this fault, so it is not tried again
- * @huge: shadow paging: the host maps the 2 MiB around @hva, writable, by a large page
  * @may_defer: result of okvm_arch_apf_possible(): the fault need not wait for the host's page
  */
 struct okvm_fault {
@@ -142,7 +141,6 @@ struct okvm_fault {
 	int level;
 	int nx_level;
 	bool missed;
-	bool huge;
 };
 
 /* tdp.c */

@@ -32,8 +32,9 @@ enum okvm_access {
  * @OKVM_FAULT_MMIO: emulate the instruction. Either there is no memory, or the access is a write to
  *	read-only memory, or it is a write that shadow paging cannot allow (such as to a page table)
  * @OKVM_FAULT_SIGNAL: a signal is pending: KVM_RUN returns -EINTR
- * @OKVM_FAULT_LATER: the host fetches the page in the background (okvm_arch_apf_start()). The
- *	caller does the same as for OKVM_FAULT_FIXED
+ * @OKVM_FAULT_LATER: nothing is mapped: the host fetches the page in the background
+ *	(okvm_arch_apf_start()), or is changing its tables there. The caller does the same as for
+ *	OKVM_FAULT_FIXED
  * @OKVM_FAULT_GUEST: inject #PF, because the guest's tables deny the access (shadow paging only)
  * @OKVM_FAULT_SLOW: from okvm_mmu_page_fault_fast() only: call okvm_mmu_page_fault()
  */

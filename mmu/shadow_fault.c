@@ -664,7 +664,7 @@ static bool huge_known(struct shadow_fault *f)
 		return false;
 	host->pfn = huge->pfn + (host->hva >> PAGE_SHIFT & (SHADOW_ENTRIES - 1));
 	host->writable = true;
-	host->huge = true;
+	host->host_level = 2;
 	return true;
 }
 
@@ -902,9 +902,10 @@ static bool fast_host_page(struct shadow_fault *f)
 		return true;
 	if (notifier_active(f->vcpu->vm->mmu, host->hva) || !hostmem_get_fast(host))
 		return false;
-	if (!PageCompound(host->page) || hostmem_level(f->vcpu->vm, host->hva) < 2)
+	if (PageCompound(host->page))
+		host->host_level = hostmem_level(f->vcpu->vm, host->hva);
+	if (host->host_level < 2)
 		return true;
-	host->huge = true;
 	huge->region = (host->hva >> PMD_SHIFT) + 1;
 	huge->seq = host->seq;
 	huge->pfn = host->pfn & ~(SHADOW_ENTRIES - 1ull);

@@ -70,7 +70,7 @@ static void prefetch_map(struct shadow_fault *f, struct shadow_table *t, unsigne
  */
 static bool prefetch_host_page(const struct shadow_fault *f, struct okvm_fault *host)
 {
-	if (!f->host->huge || (host->hva ^ f->host->hva) >> PMD_SHIFT)
+	if (f->host->host_level < 2 || (host->hva ^ f->host->hva) >> PMD_SHIFT)
 		return hostmem_get_fast(host);
 	host->pfn = (f->host->pfn & ~(SHADOW_ENTRIES - 1ull)) +
 		    (host->hva >> PAGE_SHIFT & (SHADOW_ENTRIES - 1));

@@ -445,8 +445,6 @@ TEST(the_pages_of_vms_that_are_gone_count)
 	alarm(0);
 }
 
-static int msr_set(struct vm *vm, uint32_t index, uint64_t val);
-
 static void *bring_last_later(void *arg)
 {
 	struct apf *t = arg;
@@ -458,8 +456,8 @@ static void *bring_last_later(void *arg)
 
 static void forget_pages(struct apf *t)
 {
-	EXPECT_EQ(msr_set(&t->vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
-	EXPECT_EQ(msr_set(&t->vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
+	EXPECT_EQ(vcpu_set_msr(&t->vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
+	EXPECT_EQ(vcpu_set_msr(&t->vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
 	EXPECT_EQ(run_out(&t->vm, 0x15), ~0u);
 }
 
@@ -488,16 +486,6 @@ TEST(a_vm_waits_for_so_many_pages)
 
 /* ---- MSRs ---- */
 
-static int msr_set(struct vm *vm, uint32_t index, uint64_t val)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
-
-	return ioctl(vm->vcpu, KVM_SET_MSRS, &msrs);
-}
-
 static uint64_t msr_get(struct vm *vm, uint32_t index)
 {
 	struct {
@@ -516,18 +504,18 @@ TEST(its_registers_are_checked)
 	vm_create(&vm, VM_IRQCHIP);
 	EXPECT_EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_ASYNC_PF), 1);
 	EXPECT_EQ(ioctl(vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_ASYNC_PF_INT), 1);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_INT, 0x40), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_INT, 0x40), 1);
 	EXPECT_EQ(msr_get(&vm, MSR_KVM_ASYNC_PF_INT), 0x40);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_INT, 0x100), 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_INT, 0x100), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
 	EXPECT_EQ(msr_get(&vm, MSR_KVM_ASYNC_PF_EN), ENABLE);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE | 0x10), 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE | 0x20), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE | 0x10), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE | 0x20), 0);
 	/* No memory there. */
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, 0x80000000ull | ENABLE), 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, 0x80000000ull | ENABLE), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
 	EXPECT_EQ(msr_get(&vm, MSR_KVM_ASYNC_PF_EN), 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_ACK, 1), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_ACK, 1), 1);
 	EXPECT_EQ(msr_get(&vm, MSR_KVM_ASYNC_PF_ACK), 0);
 	vm_destroy(&vm);
 }
@@ -537,8 +525,8 @@ TEST(without_a_local_apic_it_cannot_be_switched_on)
 	struct vm vm;
 
 	vm_create(&vm, 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 0);
-	EXPECT_EQ(msr_set(&vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
 	vm_destroy(&vm);
 }
 
@@ -562,12 +550,12 @@ TEST(switching_it_off_forgets_the_page)
 
 	apf_create(&t, how);
 	run_not_present(&t);
-	EXPECT_EQ(msr_set(&t.vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
+	EXPECT_EQ(vcpu_set_msr(&t.vm, MSR_KVM_ASYNC_PF_EN, 0), 1);
 	away_bring(&t, 0, 1);
 	usleep(20000);
 	EXPECT_EQ(*(uint32_t *)(t.vm.mem + RECORD + 4), 0);
 	/* On again: all are woken, as after a migration. */
-	EXPECT_EQ(msr_set(&t.vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
+	EXPECT_EQ(vcpu_set_msr(&t.vm, MSR_KVM_ASYNC_PF_EN, ENABLE), 1);
 	EXPECT_EQ(run_out(&t.vm, 0x15), ~0u);
 	EXPECT_EQ(run_out(&t.vm, 0x12), 1);
 	apf_destroy(&t);

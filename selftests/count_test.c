@@ -430,23 +430,13 @@ TEST(machine_check_banks)
 #define LVT_CMCI	0x2f0
 #define IRR_OF_0x50	0x220
 
-static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} arg = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
-
-	return ioctl(vm->vcpu, KVM_SET_MSRS, &arg);
-}
-
 /* Return true if an uncorrected error without action in bank 2 sends the vector of LVT CMCI. */
 static bool sends_cmci(struct vm *vm, uint64_t ctl2)
 {
 	struct kvm_x86_mce ucna = { .status = 5ull << 61, .bank = 2 };	/* VAL and UC */
 	struct kvm_lapic_state lapic;
 
-	REQUIRE(set_msr(vm, MC2_CTL2, ctl2) == 1);
+	REQUIRE(vcpu_set_msr(vm, MC2_CTL2, ctl2) == 1);
 	REQUIRE(ioctl(vm->vcpu, KVM_GET_LAPIC, &lapic) == 0);
 	memset(&lapic.regs[IRR_OF_0x50], 0, 4);
 	lapic.regs[0xf0] = 0xff;
@@ -481,10 +471,10 @@ TEST(an_error_without_action_sends_a_cmci)
 	EXPECT(sends_cmci(&vm, 1 << 30));
 	cap = 4;
 	REQUIRE(ioctl(vm.vcpu, KVM_X86_SETUP_MCE, &cap) == 0);
-	EXPECT_EQ(set_msr(&vm, MC2_CTL2, 1 << 30), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MC2_CTL2, 1 << 30), 0);
 	/* Userspace may restore LMCE's MSRs in any order. */
-	EXPECT_EQ(set_msr(&vm, 0x4d0, 1), 1);
-	EXPECT_EQ(set_msr(&vm, 0x4d0, 2), 0);
-	EXPECT_EQ(set_msr(&vm, 0x3a, 1 << 20 | 1), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, 0x4d0, 1), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, 0x4d0, 2), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, 0x3a, 1 << 20 | 1), 1);
 	vm_destroy(&vm);
 }

@@ -18,16 +18,6 @@
 #define MSR_PLATFORM	0xce
 #define MSR_FAULTING	0x140
 
-static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} arg = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
-
-	return ioctl(vm->vcpu, KVM_SET_MSRS, &arg);
-}
-
 static uint64_t get_msr(const struct vm *vm, uint32_t index)
 {
 	struct {
@@ -170,7 +160,7 @@ TEST(cpuid_follows_the_cr4_of_userspace)
 	sregs.apic_base &= ~APIC_BASE_EN;
 	REQUIRE(ioctl(vm.vcpu, KVM_SET_SREGS, &sregs) == 0);
 	expect_bits(&vm, "an APIC that is off, by KVM_SET_SREGS");
-	REQUIRE(set_msr(&vm, MSR_APIC_BASE, sregs.apic_base | APIC_BASE_EN) == 1);
+	REQUIRE(vcpu_set_msr(&vm, MSR_APIC_BASE, sregs.apic_base | APIC_BASE_EN) == 1);
 	expect_bits(&vm, "an APIC that is on, by KVM_SET_MSRS");
 	vm.run->s.regs.sregs = sregs;
 	vm.run->s.regs.sregs.cr4 &= ~bits;
@@ -263,9 +253,9 @@ TEST(cpuid_follows_misc_enable)
 	vm_create(&vm, 0);
 	REQUIRE(ioctl(vm.fd, KVM_ENABLE_CAP, &quirks) == 0);
 	misc = get_msr(&vm, MSR_MISC_ENABLE);
-	EXPECT_EQ(set_msr(&vm, MSR_MISC_ENABLE, misc | MISC_MWAIT), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_MISC_ENABLE, misc | MISC_MWAIT), 1);
 	EXPECT_EQ(cpuid_reg(&vm, 1, 0, ECX) >> 3 & 1, 1);
-	EXPECT_EQ(set_msr(&vm, MSR_MISC_ENABLE, misc & ~MISC_MWAIT), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_MISC_ENABLE, misc & ~MISC_MWAIT), 1);
 	EXPECT_EQ(cpuid_reg(&vm, 1, 0, ECX) >> 3 & 1, 0);
 	vm_destroy(&vm);
 }
@@ -323,8 +313,8 @@ static void cpuid_at(struct vm *vm, unsigned int cpl, uint64_t at)
 	regs.rflags |= 3 << 12;
 	regs.rsp = 0x14000;
 	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, &regs) == 0);
-	REQUIRE(set_msr(vm, MSR_PLATFORM, 1ull << 31) == 1);
-	REQUIRE(set_msr(vm, MSR_FAULTING, 1) == 1);
+	REQUIRE(vcpu_set_msr(vm, MSR_PLATFORM, 1ull << 31) == 1);
+	REQUIRE(vcpu_set_msr(vm, MSR_FAULTING, 1) == 1);
 }
 
 TEST(cpuid_faults_by_the_emulator_too)

@@ -26,16 +26,6 @@ GUEST(marks, 16)
 	"	jmp 1b\n"
 GUEST_END(marks);
 
-static int set_msr(const struct vm *vm, uint32_t index, uint64_t val)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} arg = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
-
-	return ioctl(vm->vcpu, KVM_SET_MSRS, &arg);
-}
-
 static void *far_memory(void)
 {
 	return host_pages(FAR_SIZE / 4096);
@@ -51,7 +41,7 @@ static struct clock *clock_without_memory(struct vm *vm)
 {
 	vm_create(vm, VM_IRQCHIP);
 	LOAD16(vm, marks);
-	EXPECT_EQ(set_msr(vm, MSR_CLOCK, FAR | 1), 1);
+	EXPECT_EQ(vcpu_set_msr(vm, MSR_CLOCK, FAR | 1), 1);
 	run_out(vm, 0x10);
 	return far_memory();
 }
@@ -129,7 +119,7 @@ TEST(a_clock_that_is_switched_off_does_not_start)
 	struct vm vm;
 
 	clock = clock_without_memory(&vm);
-	EXPECT_EQ(set_msr(&vm, MSR_CLOCK, 0), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_CLOCK, 0), 1);
 	EXPECT_ERR(ioctl(vm.vcpu, KVM_KVMCLOCK_CTRL, 0), EINVAL);
 	far_slot(&vm, clock, 0);
 	run_out(&vm, 0x10);
@@ -144,7 +134,7 @@ TEST(steal_time_starts_when_its_memory_comes)
 
 	vm_create(&vm, VM_IRQCHIP);
 	LOAD16(&vm, marks);
-	if (set_msr(&vm, MSR_STEAL, FAR | 1) != 1)
+	if (vcpu_set_msr(&vm, MSR_STEAL, FAR | 1) != 1)
 		test_skip("the host has no scheduler statistics");
 	run_out(&vm, 0x10);
 	far_slot(&vm, record, 0);
@@ -159,8 +149,8 @@ TEST(the_record_of_an_eoi_needs_its_memory_first)
 	struct vm vm;
 
 	vm_create(&vm, VM_IRQCHIP);
-	EXPECT_EQ(set_msr(&vm, MSR_EOI, FAR | 1), 0);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_EOI, FAR | 1), 0);
 	far_slot(&vm, far_memory(), 0);
-	EXPECT_EQ(set_msr(&vm, MSR_EOI, FAR | 1), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, MSR_EOI, FAR | 1), 1);
 	vm_destroy(&vm);
 }

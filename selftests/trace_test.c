@@ -328,16 +328,6 @@ TEST(an_acknowledged_line_is_traced_once)
 	free(trace_text);
 }
 
-static int set_msr(struct vm *vm, uint32_t index, uint64_t value)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[1];
-	} msr = { .head.nmsrs = 1, .entry[0] = { .index = index, .data = value } };
-
-	return ioctl(vm->vcpu, KVM_SET_MSRS, &msr);
-}
-
 /* What userspace does to the interrupt controllers and to the clock. */
 TEST(lines_messages_and_clocks_are_traced_once)
 {
@@ -354,8 +344,8 @@ TEST(lines_messages_and_clocks_are_traced_once)
 	line.level = 0;
 	EXPECT_EQ(ioctl(vm.fd, KVM_IRQ_LINE, &line), 0);
 	ioctl(vm.fd, KVM_SIGNAL_MSI, &msi);
-	EXPECT_EQ(set_msr(&vm, 0x10, 1ull << 50), 1);
-	EXPECT_EQ(set_msr(&vm, 0x4b564d01, 0x9000 | 1), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, 0x10, 1ull << 50), 1);
+	EXPECT_EQ(vcpu_set_msr(&vm, 0x4b564d01, 0x9000 | 1), 1);
 	run_until(&vm, KVM_EXIT_IO);
 	tracing_end();
 	EXPECT_EQ(traced("kvm_set_irq", "gsi 5 level 1"), 1);

@@ -171,6 +171,11 @@ static struct kvm_regs get_regs(struct vm *vm)
 	return regs;
 }
 
+static void set_regs(struct vm *vm, struct kvm_regs *regs)
+{
+	REQUIRE(ioctl(vm->vcpu, KVM_SET_REGS, regs) == 0);
+}
+
 /* A VM whose identity map is at @addr. */
 static void vm_with_identity(struct vm *vm, uint64_t addr)
 {
@@ -219,7 +224,7 @@ TEST(the_guests_cr3_is_its_own)
 	START(&vm, cr3);
 	regs = get_regs(&vm);
 	regs.rbx = 0x12345000;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	set_regs(&vm, &regs);
 	EXPECT_EQ(run_out(&vm, 0x10), 0);
 	for (i = 1; i < 4; i++) {
 		EXPECT_EQ(run_out(&vm, 0x11), 0x11111111);
@@ -265,7 +270,7 @@ TEST(protections_of_user_pages_need_paging)
 		START(&vm, set_cr4);
 		regs = get_regs(&vm);
 		regs.rbx = cases[i].cr4;
-		REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+		set_regs(&vm, &regs);
 		EXPECT_EQ(run_out(&vm, 0x10), 0x11111111);
 		EXPECT_EQ(run_out(&vm, 0x11), cases[i].cr4);
 	}
@@ -306,7 +311,7 @@ static void switch_paging(unsigned int levels, uint32_t cr4, uint32_t efer)
 	regs.rsi = cr4;
 	regs.rdi = TABLES;
 	regs.rbp = efer;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	set_regs(&vm, &regs);
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(run_out(&vm, 0x10), 0x11111111);
 		EXPECT_EQ(run_out(&vm, 0x11), 0x11111111);
@@ -360,7 +365,7 @@ TEST(cr3_is_loaded_without_exits_when_paging_is_on)
 	make_tables(&vm, 2);
 	regs = get_regs(&vm);
 	regs.rdi = TABLES;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	set_regs(&vm, &regs);
 	run_out(&vm, 0x10);
 	exits = vcpu_stat(&vm, "exits");
 	EXPECT_EQ(run_out(&vm, 0x11), 0x22222222);
@@ -381,7 +386,7 @@ TEST(the_vmm_switches_paging)
 	make_tables(&vm, 2);
 	regs = get_regs(&vm);
 	regs.rbx = TABLES;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	set_regs(&vm, &regs);
 	for (i = 0; i < 6; i++) {
 		run_out(&vm, 0x10);
 		EXPECT_EQ(run_out(&vm, 0x11), i & 1 ? 0x22222222 : 0x11111111);
@@ -403,7 +408,7 @@ TEST(a_write_to_the_identity_map_harms_its_guest)
 	START(&vm, write_map);
 	regs = get_regs(&vm);
 	regs.rbx = AT_IDENTITY;
-	REQUIRE(ioctl(vm.vcpu, KVM_SET_REGS, &regs) == 0);
+	set_regs(&vm, &regs);
 	if (on_identity_map(&vm)) {
 		EXPECT_EQ(run_out(&vm, 0x10), IDENTITY_4M);
 		run_until(&vm, KVM_EXIT_SHUTDOWN);

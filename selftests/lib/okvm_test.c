@@ -513,6 +513,16 @@ uint64_t vm_stat(struct vm *vm, const char *name)
 	return stat_of(vm->fd, name);
 }
 
+int vcpu_set_msr(const struct vm *vm, uint32_t index, uint64_t val)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} arg = { .head.nmsrs = 1, .entry = { .index = index, .data = val } };
+
+	return ioctl(vm->vcpu, KVM_SET_MSRS, &arg);
+}
+
 uint64_t vcpu_stat(struct vm *vm, const char *name)
 {
 	return stat_of(vm->vcpu, name);

@@ -159,6 +159,8 @@ void run_until(struct vm *vm, uint32_t reason);
 /* Run to an OUT and give its value; the port must be @port. */
 uint32_t run_out(struct vm *vm, uint16_t port);
 uint64_t get_reg_rax(struct vm *vm);
+/* Set one MSR by KVM_SET_MSRS. Return: 1, or 0 if it is refused */
+int vcpu_set_msr(const struct vm *vm, uint32_t index, uint64_t val);
 /* A statistic (KVM_GET_STATS_FD) of the VM or its vCPU by its name; ~0 if there is none of it. */
 uint64_t vm_stat(struct vm *vm, const char *name);
 uint64_t vcpu_stat(struct vm *vm, const char *name);
